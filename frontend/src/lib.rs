@@ -1,1 +1,4 @@
 //! frontend
+mod error;
+mod query;
+pub use error::{Error, Result};

@@ -1,1 +1,51 @@
-//! union-read
+//! The product's idea: one table = a lake snapshot + the log that continues it.
+//!
+//! A Fluss table whose lake is enabled lives twice for a while: the tiering service copies the log
+//! into a Paimon table of the same name. For every bucket *b* Fluss records, together with a
+//! readable lake snapshot *S*, the offset `o_b` up to which the log is contained in *S*. With `e_b`
+//! the end of the log when the statement began:
+//!
+//! ```text
+//! result(b) = fold( lake@S(b)  ∪  log[o_b, e_b) )        each change applied once
+//!
+//!            log table                       primary-key table
+//! t          lake rows + tail rows           lake rows whose key is not in the tail + live tail rows
+//! t$lake     lake rows                       lake rows (merged)
+//! t$rt       tail rows                       the current state that Fluss holds
+//! ```
+//!
+//! Read in this order:
+//!
+//! * [`source`]: which Fluss cluster and which lake, from the properties of a catalog
+//! * [`catalog`]: databases and tables of a source, as DataFusion catalogs, per statement
+//! * [`read_mode`]: `t`, `t$lake`, `t$rt`
+//! * [`columns`]: the columns of a table and where each half keeps them
+//! * [`read_point`]: the cut that a statement reads at, pinned once
+//! * [`bucket_read`]: one bucket's share of a read point, the unit that travels
+//! * [`plan`]: read point → bucket reads, pruned, each with its way
+//! * [`table`]: the DataFusion table
+//! * [`exec`]: the leaf operator, [`codec`]: its bytes between processes
+//! * [`merge`]: keys, the fold of a tail, the anti-filter
+//!
+//! Absent on purpose: no server, no configuration file, no SQL text, no process life-cycle; and
+//! nobody re-reads "latest" once a [`read_point::ReadPoint`] is pinned.
+
+pub mod bucket_read;
+pub mod catalog;
+pub mod codec;
+pub mod columns;
+pub mod error;
+pub mod exec;
+pub mod merge;
+pub mod plan;
+pub mod read_mode;
+pub mod read_point;
+pub mod source;
+pub mod table;
+
+pub use codec::UnionReadCodec;
+pub use error::{Error, Result};
+pub use exec::UnionReadExec;
+pub use read_mode::ReadMode;
+pub use source::Source;
+pub use table::UnionTable;

@@ -1,0 +1,114 @@
+//! What a client is told, one variant per reaction; `mysql/error_code.rs` gives each its number.
+
+use datafusion::error::DataFusionError;
+use datafusion::common::SchemaError;
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The text is no statement.
+    #[error("You have an error in your SQL syntax: {0}")]
+    Syntax(String),
+    /// The text is empty.
+    #[error("Query was empty")]
+    Empty,
+    /// The statement contradicts the tables, types or functions there are.
+    #[error("{0}")]
+    Invalid(String),
+    /// A column that does not exist.
+    #[error("{0}")]
+    UnknownColumn(String),
+    /// A table that does not exist.
+    #[error("{0}")]
+    UnknownTable(String),
+    /// A database or catalog that does not exist.
+    #[error("{0}")]
+    UnknownDatabase(String),
+    /// No database was chosen.
+    #[error("No database selected")]
+    NoDatabase,
+    /// A system variable that does not exist.
+    #[error("Unknown system variable '{0}'")]
+    UnknownVariable(String),
+    /// A value that a variable or property does not take.
+    #[error("{0}")]
+    WrongValue(String),
+    /// A catalog of that name exists already.
+    #[error("{0}")]
+    Exists(String),
+    /// Understood, and not done.
+    #[error("{0}")]
+    Unsupported(String),
+    /// `KILL` of a connection that is not there.
+    #[error("Unknown thread id: {0}")]
+    UnknownConnection(u32),
+    /// The statement was killed.
+    #[error("Query execution was interrupted")]
+    Cancelled,
+    /// The statement ran longer than allowed.
+    #[error("Query execution was interrupted, maximum statement execution time exceeded")]
+    TimedOut,
+    /// A limit of this server was reached.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A backend was lost or the read point vanished: the same statement may succeed now.
+    #[error("{0}")]
+    Retry(String),
+    /// Fluss or the lake's storage cannot be reached or refuses.
+    #[error("{0}")]
+    Storage(String),
+    /// A defect of this server.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<union_read::Error> for Error {
+    fn from(error: union_read::Error) -> Self {
+        use union_read::Error as E;
+        let message = error.to_string();
+        match error {
+            E::DatabaseNotFound(_) => Error::UnknownDatabase(message),
+            E::TableNotFound(_) => Error::UnknownTable(message),
+            E::Unsupported(_) => Error::Unsupported(message),
+            E::Properties(_) => Error::WrongValue(message),
+            E::ReadPointGone(_) => Error::Retry(message),
+            E::Unavailable(_) | E::Denied(_) => Error::Storage(message),
+            E::TooLarge(_) => Error::TooLarge(message),
+            E::Cancelled(_) => Error::Cancelled,
+            E::Corrupt(_) => Error::Storage(message),
+        }
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        if let Some(ours) = union_read::Error::find(&error) {
+            return ours.into();
+        }
+        let root = error.find_root();
+        let message = root.strip_backtrace();
+        let message = match message.split_once(": ") {
+            Some((kind, rest)) if kind.ends_with(" error") || kind.ends_with("not implemented") => {
+                rest.to_string()
+            }
+            _ => message,
+        };
+        match root {
+            DataFusionError::SQL(..) => Error::Syntax(message),
+            DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+                SchemaError::FieldNotFound { .. } => Error::UnknownColumn(message),
+                _ => Error::Invalid(message),
+            },
+            DataFusionError::NotImplemented(_) => Error::Unsupported(message),
+            DataFusionError::ResourcesExhausted(_) => Error::TooLarge(message),
+            DataFusionError::Plan(_)
+            | DataFusionError::Configuration(_)
+            | DataFusionError::Execution(_)
+            | DataFusionError::ArrowError(..) => Error::Invalid(message),
+            _ => Error::Internal(message),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! query
+pub mod parse;
+pub mod show;
+pub mod statement;
+pub mod tokens;

@@ -1,0 +1,202 @@
+//! Everything that one statement can ask of the server.
+
+use std::collections::BTreeMap;
+
+use datafusion::sql::sqlparser::ast;
+
+/// One parsed statement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Statement {
+    /// Rows from tables or from nothing: `SELECT`, `VALUES`, `WITH`, set operations.
+    Query(Box<ast::Query>),
+    /// `EXPLAIN` of a query.
+    Explain {
+        /// `EXPLAIN ANALYZE`: run the query and show its metrics.
+        analyze: bool,
+        /// `EXPLAIN VERBOSE`.
+        verbose: bool,
+        /// What is explained.
+        query: Box<ast::Query>,
+    },
+    /// `CREATE EXTERNAL CATALOG … PROPERTIES (…)`.
+    CreateCatalog(CreateCatalog),
+    /// `DROP CATALOG [IF EXISTS] name`.
+    DropCatalog {
+        /// The catalog's name.
+        name: String,
+        /// No error when there is none.
+        if_exists: bool,
+    },
+    /// `SHOW …`, `DESC …`.
+    Show(Show),
+    /// `SET CATALOG name`.
+    SetCatalog(String),
+    /// `USE [catalog.]database`.
+    Use(Vec<String>),
+    /// `SET a = 1, NAMES utf8mb4, …`.
+    Set(Vec<Assignment>),
+    /// `KILL [CONNECTION | QUERY] id`.
+    Kill {
+        /// The connection's id.
+        connection: u32,
+        /// Only its statement, the connection stays.
+        statement_only: bool,
+    },
+    /// `BEGIN`, `COMMIT`, `ROLLBACK` …: there is nothing to keep or to undo, and clients send them
+    /// around every read.
+    Transaction,
+}
+
+/// `CREATE EXTERNAL CATALOG`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateCatalog {
+    /// The catalog's name.
+    pub name: String,
+    /// No error when there is one already.
+    pub if_not_exists: bool,
+    /// `COMMENT '…'`.
+    pub comment: Option<String>,
+    /// `PROPERTIES (…)`, secrets included.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// A subject of `SHOW`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Show {
+    /// `SHOW CATALOGS`.
+    Catalogs(Like),
+    /// `SHOW DATABASES [FROM catalog]`.
+    Databases(Vec<String>, Like),
+    /// `SHOW [FULL] TABLES [FROM [catalog.]database]`.
+    Tables {
+        /// `[catalog.]database`, empty: the session's.
+        from: Vec<String>,
+        /// With the type of each table.
+        full: bool,
+        /// Which tables.
+        like: Like,
+    },
+    /// `SHOW [FULL] COLUMNS FROM table`, `DESC table`.
+    Columns {
+        /// `[[catalog.]database.]table`.
+        table: Vec<String>,
+        /// With collation, privileges and comment.
+        full: bool,
+        /// Which columns.
+        like: Like,
+    },
+    /// `SHOW CREATE TABLE table`.
+    CreateTable(Vec<String>),
+    /// `SHOW CREATE CATALOG name`.
+    CreateCatalog(String),
+    /// `SHOW [SESSION | GLOBAL] VARIABLES`.
+    Variables(Like),
+    /// `SHOW STATUS`: no counters are kept under MySQL's names.
+    Status,
+    /// `SHOW WARNINGS`, `SHOW ERRORS`.
+    Warnings,
+    /// `SHOW [FULL] PROCESSLIST`.
+    ProcessList {
+        /// With the whole text of each statement.
+        full: bool,
+    },
+    /// `SHOW BACKENDS`, `SHOW COMPUTE NODES`.
+    Backends,
+}
+
+/// A `LIKE 'pattern'` at the end of a `SHOW`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Like(pub Option<String>);
+
+impl Like {
+    /// Whether a name fits: `%` any run, `_` any character, `\` escapes; case-insensitive, as
+    /// MySQL's `SHOW … LIKE` is.
+    pub fn matches(&self, name: &str) -> bool {
+        let Some(pattern) = &self.0 else { return true };
+        let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
+        let name: Vec<char> = name.to_lowercase().chars().collect();
+        // Greedy matching with one point to fall back to (the last `%`): linear in practice and
+        // never exponential, whatever a client types.
+        let (mut p, mut n, mut retry) = (0, 0, None);
+        while n < name.len() {
+            let escaped = pattern.get(p) == Some(&'\\') && p + 1 < pattern.len();
+            let literal = if escaped { pattern.get(p + 1) } else { pattern.get(p) };
+            match pattern.get(p) {
+                Some('%') => {
+                    retry = Some((p, n));
+                    p += 1;
+                }
+                Some(c) if literal == Some(&name[n]) || (*c == '_' && !escaped) => {
+                    p += 1 + usize::from(escaped);
+                    n += 1;
+                }
+                _ => match retry {
+                    Some((at, from)) => {
+                        retry = Some((at, from + 1));
+                        (p, n) = (at + 1, from + 1);
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[p..].iter().all(|c| *c == '%')
+    }
+}
+
+/// One part of a `SET`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Assignment {
+    /// `[SESSION | GLOBAL] name = value`, also `@@name`, `@@session.name`.
+    Variable {
+        /// Lower-cased name.
+        name: String,
+        /// `GLOBAL`: refused where it would change other sessions.
+        global: bool,
+        /// The value.
+        value: SetValue,
+    },
+    /// `@name = value`.
+    User {
+        /// Lower-cased name without `@`.
+        name: String,
+        /// The value.
+        value: SetValue,
+    },
+    /// `NAMES charset [COLLATE collation]`, `CHARACTER SET charset`.
+    Names {
+        /// The character set, lower-cased.
+        charset: String,
+        /// The collation.
+        collation: Option<String>,
+    },
+    /// `TRANSACTION …`: reads are at a read point, whatever the isolation level.
+    Transaction,
+}
+
+/// The right side of an assignment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SetValue {
+    /// `DEFAULT`.
+    Default,
+    /// A bare word such as `ON` or `utf8mb4`.
+    Word(String),
+    /// Anything else, evaluated as an expression.
+    Expression(Box<ast::Expr>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Like;
+
+    #[test]
+    fn like_patterns() {
+        let like = |p: &str, n: &str| Like(Some(p.into())).matches(n);
+        assert!(like("o%", "orders") && like("%s", "orders") && like("%", ""));
+        assert!(like("_rders", "Orders") && like("%r%e%", "orders"));
+        assert!(!like("o", "orders") && !like("%x%", "orders") && !like("_", ""));
+        assert!(like(r"a\_b", "a_b") && !like(r"a\_b", "axb"));
+        assert!(like("%a%a%a%a%a%a%b", &format!("{}b", "a".repeat(200))));
+        assert!(!like("%a%a%a%a%a%a%b", &"a".repeat(200)));
+        assert!(Like(None).matches("x"));
+    }
+}

@@ -1,0 +1,142 @@
+//! A cursor over the tokens of a text, for the statements that sqlparser does not know or reads
+//! loosely.
+
+use datafusion::sql::sqlparser::dialect::MySqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::{Error, Result};
+
+/// The longest statement text, in bytes, whatever `max_allowed_packet` allows.
+pub const STATEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Splits a text into its statements' tokens, without white space, comments and empty statements.
+pub fn statements(sql: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
+    if sql.len() > STATEMENT_BYTES_MAX {
+        return Err(Error::Syntax(format!("statement is longer than {STATEMENT_BYTES_MAX} bytes")));
+    }
+    let tokens = Tokenizer::new(&MySqlDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|e| Error::Syntax(e.to_string()))?;
+    let mut all = vec![vec![]];
+    for token in tokens {
+        match token.token {
+            Token::SemiColon => all.push(vec![]),
+            Token::Whitespace(_) | Token::EOF => {}
+            _ => all.last_mut().expect("invariant: never empty").push(token),
+        }
+    }
+    all.retain(|tokens| !tokens.is_empty());
+    Ok(all)
+}
+
+/// Reads tokens from left to right.
+pub struct Cursor<'a> {
+    tokens: &'a [TokenWithSpan],
+}
+
+impl<'a> Cursor<'a> {
+    /// A cursor at the first token.
+    pub fn new(tokens: &'a [TokenWithSpan]) -> Self {
+        Self { tokens }
+    }
+
+    /// The next token.
+    pub fn peek(&self) -> Option<&'a Token> {
+        self.tokens.first().map(|t| &t.token)
+    }
+
+    /// The tokens that are left.
+    pub fn rest(&self) -> &'a [TokenWithSpan] {
+        self.tokens
+    }
+
+    /// Takes the next token.
+    pub fn next(&mut self) -> Option<&'a Token> {
+        let (first, rest) = self.tokens.split_first()?;
+        self.tokens = rest;
+        Some(&first.token)
+    }
+
+    /// Takes the next words if they are these, all or none.
+    pub fn take(&mut self, words: &[&str]) -> bool {
+        let fits = self.tokens.len() >= words.len()
+            && words.iter().zip(self.tokens).all(|(word, token)| is_word(&token.token, word));
+        if fits {
+            self.tokens = &self.tokens[words.len()..];
+        }
+        fits
+    }
+
+    /// Takes the next token if it is this one.
+    pub fn take_token(&mut self, token: &Token) -> bool {
+        let fits = self.peek() == Some(token);
+        if fits {
+            self.tokens = &self.tokens[1..];
+        }
+        fits
+    }
+
+    /// The next words must be these.
+    pub fn expect(&mut self, words: &[&str]) -> Result<()> {
+        if self.take(words) { Ok(()) } else { Err(self.unexpected(&words.join(" "))) }
+    }
+
+    /// The next token must be this one.
+    pub fn expect_token(&mut self, token: &Token) -> Result<()> {
+        if self.take_token(token) { Ok(()) } else { Err(self.unexpected(&token.to_string())) }
+    }
+
+    /// A name: a word, quoted or not.
+    pub fn name(&mut self) -> Result<String> {
+        match self.peek() {
+            Some(Token::Word(word)) if word.quote_style.is_none_or(|q| q == '`') => {
+                self.next();
+                Ok(word.value.clone())
+            }
+            _ => Err(self.unexpected("a name")),
+        }
+    }
+
+    /// Names with dots between them, `max` at the most.
+    pub fn names(&mut self, max: usize) -> Result<Vec<String>> {
+        let mut names = vec![self.name()?];
+        while self.take_token(&Token::Period) {
+            names.push(self.name()?);
+        }
+        if names.len() > max {
+            return Err(Error::Syntax(format!("too many parts in the name {}", names.join("."))));
+        }
+        Ok(names)
+    }
+
+    /// A string in single or double quotes.
+    pub fn string(&mut self) -> Result<String> {
+        match self.peek() {
+            Some(Token::SingleQuotedString(s) | Token::DoubleQuotedString(s)) => {
+                self.next();
+                Ok(s.clone())
+            }
+            Some(Token::Word(word)) if word.quote_style == Some('"') => {
+                self.next();
+                Ok(word.value.clone())
+            }
+            _ => Err(self.unexpected("a string in quotes")),
+        }
+    }
+
+    /// Nothing may follow.
+    pub fn end(&self) -> Result<()> {
+        if self.tokens.is_empty() { Ok(()) } else { Err(self.unexpected("the end")) }
+    }
+
+    /// A syntax error at this place, in MySQL's words.
+    pub fn unexpected(&self, wanted: &str) -> Error {
+        let near: Vec<String> = self.tokens.iter().take(8).map(|t| t.token.to_string()).collect();
+        Error::Syntax(format!("expected {wanted} near '{}'", near.join(" ")))
+    }
+}
+
+/// Whether a token is this unquoted word, in any case.
+pub fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
+}
