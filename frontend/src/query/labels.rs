@@ -1,0 +1,91 @@
+//! Result labels as MySQL gives them: an expression without an alias is labelled with its own text.
+//!
+//! DataFusion labels `SELECT a+1` as `t.a + Int64(1)`. The labels are corrected on the way out, so
+//! that planning never sees them.
+
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr};
+
+/// Labels for the output columns of a query whose planner named them `planned`.
+pub fn labels(query: &Query, planned: &[String]) -> Vec<String> {
+    let mut labels = planned.to_vec();
+    let Some(items) = items(&query.body) else { return labels };
+    // A wildcard stands for a number of columns that only the planner knows: items before the first
+    // one are counted from the front, items after the last one from the back.
+    let (front, back) = match (items.iter().position(is_wildcard), items.iter().rposition(is_wildcard)) {
+        (Some(first), Some(last)) => (&items[..first], &items[last + 1..]),
+        _ => (&items[..], &items[items.len()..]),
+    };
+    if front.len() + back.len() > labels.len() {
+        return labels;
+    }
+    for (label, item) in labels.iter_mut().zip(front) {
+        relabel(label, item);
+    }
+    for (label, item) in labels.iter_mut().rev().zip(back.iter().rev()) {
+        relabel(label, item);
+    }
+    labels
+}
+
+/// The items of the first `SELECT`: it names the columns of a set operation.
+fn items(body: &SetExpr) -> Option<&[SelectItem]> {
+    match body {
+        SetExpr::Select(select) => Some(&select.projection),
+        SetExpr::Query(query) => items(&query.body),
+        SetExpr::SetOperation { left, .. } => items(left),
+        _ => None,
+    }
+}
+
+fn is_wildcard(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
+fn relabel(label: &mut String, item: &SelectItem) {
+    match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => *label = name.value.clone(),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => {
+            // `@@session.x` is a variable and is labelled whole; `t.a` is labelled `a`
+            let variable = names.first().is_some_and(|n| n.value.starts_with('@'));
+            *label = match names.last() {
+                Some(last) if !variable => last.value.clone(),
+                _ => names.iter().map(|n| n.value.as_str()).collect::<Vec<_>>().join("."),
+            };
+        }
+        SelectItem::UnnamedExpr(Expr::Value(value)) => {
+            *label = match value.value.clone().into_string() {
+                Some(text) => text,
+                None => value.to_string(),
+            };
+        }
+        SelectItem::UnnamedExpr(expr) => *label = expr.to_string(),
+        SelectItem::ExprWithAlias { alias, .. } => *label = alias.value.clone(),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::parse::parse;
+    use crate::query::statement::Statement;
+
+    fn labelled(sql: &str, planned: &[&str]) -> Vec<String> {
+        let Statement::Query(query) = parse(sql).unwrap().remove(0) else { panic!("{sql}") };
+        labels(&query, &planned.iter().map(|s| s.to_string()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn texts_become_labels() {
+        let sql = "SELECT a+1, count(*), t.B, @@session.x, @@version, 'x', 1, a AS Z FROM t";
+        let want = ["a + 1", "count(*)", "B", "@@session.x", "@@version", "x", "1", "Z"];
+        assert_eq!(labelled(sql, &["?"; 8]), want);
+    }
+
+    #[test]
+    fn wildcards_keep_the_names_of_columns() {
+        assert_eq!(labelled("SELECT a+1, t.*, b+1 FROM t", &["?", "a", "b", "?"]), ["a + 1", "a", "b", "b + 1"]);
+        assert_eq!(labelled("(SELECT a A FROM t) UNION SELECT b FROM t", &["?"]), ["A"]);
+        assert_eq!(labelled("VALUES (1)", &["column1"]), ["column1"]);
+    }
+}

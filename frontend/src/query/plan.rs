@@ -1,0 +1,197 @@
+//! Query → physical plan, at a read point of its own.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList};
+use datafusion::common::config::Dialect;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::var_provider::VarType;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast;
+use union_read::catalog::FlussCatalog;
+use union_read::read_point::ReadPoints;
+
+use super::{labels, session_functions};
+use crate::catalog::{Catalogs, DEFAULT_CATALOG};
+use crate::session::{Session, SessionVariables};
+use crate::{Error, Result};
+
+/// The database of a session that chose none; no database can have this name.
+const NO_DATABASE: &str = "\u{1}";
+
+/// Makes plans. Holds the one state that each statement's is cloned from.
+#[derive(Debug)]
+pub struct Planner {
+    template: SessionState,
+    catalogs: Arc<Catalogs>,
+}
+
+/// A planned query.
+#[derive(Debug)]
+pub struct Plan {
+    /// What runs.
+    pub physical: Arc<dyn ExecutionPlan>,
+    /// The optimised logical plan, for EXPLAIN.
+    pub logical: LogicalPlan,
+    /// The columns of the result, labelled as the client wrote them.
+    pub schema: SchemaRef,
+    /// Whether it reads no table, and so needs no backend.
+    pub is_constant: bool,
+    /// The state to run constant plans with.
+    pub state: SessionState,
+}
+
+impl Planner {
+    /// A planner whose plans have `target_partitions` partitions per task.
+    pub fn new(catalogs: Arc<Catalogs>, target_partitions: usize) -> Self {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(target_partitions)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(false);
+        let options = config.options_mut();
+        options.sql_parser.dialect = Dialect::MySQL;
+        options.sql_parser.default_null_ordering = "nulls_min".into();
+        // A plan with this operator cannot be sent: a scalar subquery would be left without its
+        // surroundings.
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        let template = SessionStateBuilder::new_with_default_features().with_config(config).build();
+        let mut template = template;
+        sql_functions::register(&mut template)?;
+        Self { template, catalogs }
+    }
+
+    /// Plans a query of a session.
+    pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
+        let mut query = query.clone();
+        session_functions::replace(&mut query, session);
+        let state = self.state(session);
+        let statement =
+            DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))));
+        self.check_names(&state, &statement)?;
+        let unlimited = state.statement_to_plan(statement).await?;
+        let logical = state.optimize(&select_limit(session, unlimited)?)?;
+        let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+        let fields = physical.schema();
+        let planned: Vec<String> =
+            logical.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let labels = labels::labels(&query, &planned);
+        let renamed = fields.fields().iter().zip(labels).map(|(field, label)| {
+            field.as_ref().clone().with_name(label)
+        });
+        let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(renamed.collect::<Vec<_>>()));
+        let is_constant = is_constant(&physical)?;
+        Ok(Plan { physical, logical, schema, is_constant, state })
+    }
+
+    /// Evaluates an expression that reads no table.
+    pub async fn evaluate(&self, session: &Session, expr: &ast::Expr) -> Result<datafusion::scalar::ScalarValue> {
+        let sql = format!("SELECT {expr}");
+        let mut statements = super::parse::parse(&sql)?;
+        let Some(super::statement::Statement::Query(query)) = statements.pop() else {
+            return Err(Error::Syntax(format!("'{expr}' is no value")));
+        };
+        let plan = self.plan(session, &query).await?;
+        if !plan.is_constant {
+            return Err(Error::Unsupported("a value cannot come from a table".into()));
+        }
+        let batches =
+            datafusion::physical_plan::collect(plan.physical, plan.state.task_ctx()).await?;
+        match batches.iter().find(|batch| batch.num_rows() > 0) {
+            Some(batch) => {
+                Ok(datafusion::scalar::ScalarValue::try_from_array(batch.column(0), 0)?)
+            }
+            None => Ok(datafusion::scalar::ScalarValue::Null),
+        }
+    }
+
+    fn state(&self, session: &Session) -> SessionState {
+        let mut state = self.template.clone();
+        let options = state.config_mut().options_mut();
+        options.catalog.default_catalog = session.catalog.clone();
+        options.catalog.default_schema =
+            session.database.clone().unwrap_or_else(|| NO_DATABASE.into());
+        state.register_catalog_list(Arc::new(StatementCatalogs {
+            catalogs: Arc::clone(&self.catalogs),
+            points: Arc::default(),
+        }));
+        let variables = Arc::new(SessionVariables(session.clone()));
+        let properties = state.execution_props_mut();
+        properties.add_var_provider(VarType::System, Arc::clone(&variables) as _);
+        properties.add_var_provider(VarType::UserDefined, variables);
+        state
+    }
+
+    /// Tells what is missing in a client's words before DataFusion tells it in its own.
+    fn check_names(&self, state: &SessionState, statement: &DfStatement) -> Result<()> {
+        let defaults = &state.config_options().catalog;
+        for reference in state.resolve_table_references(statement)? {
+            let name = reference.resolve(&defaults.default_catalog, &defaults.default_schema);
+            if name.schema.as_ref() == NO_DATABASE {
+                return Err(Error::NoDatabase);
+            }
+            if !self.catalogs.exists(&name.catalog)? {
+                return Err(Error::UnknownDatabase(format!("Unknown catalog '{}'", name.catalog)));
+            }
+            if name.catalog.as_ref() == DEFAULT_CATALOG {
+                return Err(Error::UnknownDatabase(format!("Unknown database '{}'", name.schema)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `SET sql_select_limit = n` limits every query of the session.
+fn select_limit(session: &Session, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let limit = session.variables.int("sql_select_limit");
+    match usize::try_from(limit) {
+        Ok(limit) if limit < i64::MAX as usize => {
+            Ok(LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?)
+        }
+        _ => Ok(plan),
+    }
+}
+
+fn is_constant(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    let mut constant = true;
+    plan.apply(|node| {
+        if node.is::<union_read::UnionReadExec>() {
+            constant = false;
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(constant)
+}
+
+/// All catalogs in one statement.
+#[derive(Debug)]
+struct StatementCatalogs {
+    catalogs: Arc<Catalogs>,
+    points: Arc<ReadPoints>,
+}
+
+impl CatalogProviderList for StatementCatalogs {
+    fn register_catalog(
+        &self,
+        _: String,
+        _: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        let source = self.catalogs.source(name).ok().flatten()?;
+        let connections = Arc::clone(self.catalogs.connections());
+        Some(Arc::new(FlussCatalog::new(source, connections, Arc::clone(&self.points))))
+    }
+}

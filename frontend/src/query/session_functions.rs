@@ -1,0 +1,77 @@
+//! Functions whose value belongs to the session, such as `DATABASE()`: replaced by their value
+//! before planning, since a backend knows no session.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArguments, Query, Value, VisitMut, VisitorMut,
+};
+
+use crate::session::Session;
+
+/// Replaces the session's functions in a query.
+pub fn replace(query: &mut Query, session: &Session) {
+    let _ = query.visit(&mut Replacer { session });
+}
+
+struct Replacer<'a> {
+    session: &'a Session,
+}
+
+impl VisitorMut for Replacer<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && let Some(value) = value(function, self.session)
+        {
+            *expr = Expr::Value(value.into());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn value(function: &Function, session: &Session) -> Option<Value> {
+    let bare = match &function.args {
+        FunctionArguments::None => true,
+        FunctionArguments::List(list) => list.args.is_empty(),
+        FunctionArguments::Subquery(_) => false,
+    };
+    if !bare {
+        return None;
+    }
+    let text = |s: &str| Value::SingleQuotedString(s.to_string());
+    let account = || text(&format!("{}@{}", session.user, session.host));
+    match function.name.to_string().to_lowercase().as_str() {
+        "database" | "schema" => Some(session.database.as_deref().map_or(Value::Null, text)),
+        "catalog" => Some(text(&session.catalog)),
+        "user" | "session_user" | "system_user" | "current_user" => Some(account()),
+        "connection_id" => Some(Value::Number(session.id.to_string(), false)),
+        "version" => Some(text(crate::SERVER_VERSION)),
+        "current_version" => Some(text(crate::COMPATIBLE_VERSION)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::parse::parse;
+    use crate::query::statement::Statement;
+
+    #[test]
+    fn functions_become_values() {
+        let mut session = Session::new(7, "root".into(), "h".into());
+        let sql = "SELECT database(), CONNECTION_ID(), current_user, user(), version(1) FROM t WHERE x = SCHEMA()";
+        let Statement::Query(mut query) = parse(sql).unwrap().remove(0) else { panic!() };
+        replace(&mut query, &session);
+        assert_eq!(
+            query.to_string(),
+            "SELECT NULL, 7, 'root@h', 'root@h', version(1) FROM t WHERE x = NULL"
+        );
+        session.database = Some("it's".into());
+        let Statement::Query(mut query) = parse("SELECT schema()").unwrap().remove(0) else { panic!() };
+        replace(&mut query, &session);
+        assert_eq!(query.to_string(), "SELECT 'it''s'");
+    }
+}

@@ -1,0 +1,152 @@
+//! All sessions of this frontend: who is connected, what runs, and how to stop it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, Result};
+
+/// The part of a statement's text that is kept for `SHOW PROCESSLIST`.
+const INFO_BYTES_MAX: usize = 64 * 1024;
+
+/// One line of `SHOW PROCESSLIST`.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// The connection's id.
+    pub id: u32,
+    /// The user.
+    pub user: String,
+    /// The client's address.
+    pub host: String,
+    /// The session's database.
+    pub database: Option<String>,
+    /// The running statement and when it began.
+    pub statement: Option<(String, Instant)>,
+    connected: Instant,
+    connection_stop: CancellationToken,
+    statement_stop: CancellationToken,
+}
+
+impl Process {
+    /// Seconds in the present state: running the statement, or waiting for one.
+    pub fn seconds(&self) -> u64 {
+        self.statement.as_ref().map_or(self.connected, |(_, since)| *since).elapsed().as_secs()
+    }
+}
+
+/// The list. Its length is bounded by the number of connections.
+#[derive(Debug, Default)]
+pub struct ProcessList {
+    processes: Mutex<BTreeMap<u32, Process>>,
+    last: AtomicU32,
+}
+
+impl ProcessList {
+    /// A connection's id: unique while this frontend runs, never 0.
+    pub fn next_id(&self) -> u32 {
+        loop {
+            let id = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            if id != 0 && !self.processes.lock().contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Adds a connection; it leaves the list when the entry is dropped.
+    pub fn enter(self: &Arc<Self>, id: u32, user: &str, host: &str) -> Entry {
+        let connection_stop = CancellationToken::new();
+        let process = Process {
+            id,
+            user: user.into(),
+            host: host.into(),
+            database: None,
+            statement: None,
+            connected: Instant::now(),
+            connection_stop: connection_stop.clone(),
+            statement_stop: CancellationToken::new(),
+        };
+        self.processes.lock().insert(id, process);
+        Entry { list: Arc::clone(self), id, stop: connection_stop }
+    }
+
+    /// All connections, by id.
+    pub fn all(&self) -> Vec<Process> {
+        self.processes.lock().values().cloned().collect()
+    }
+
+    /// `KILL`: stops the statement, and the connection unless `statement_only`.
+    pub fn kill(&self, id: u32, statement_only: bool) -> Result<()> {
+        let processes = self.processes.lock();
+        let process = processes.get(&id).ok_or(Error::UnknownConnection(id))?;
+        process.statement_stop.cancel();
+        if !statement_only {
+            process.connection_stop.cancel();
+        }
+        Ok(())
+    }
+}
+
+/// A connection's place in the list.
+#[derive(Debug)]
+pub struct Entry {
+    list: Arc<ProcessList>,
+    id: u32,
+    /// Cancelled when the connection is killed.
+    pub stop: CancellationToken,
+}
+
+impl Entry {
+    /// A statement begins; the token is cancelled when it is killed.
+    pub fn begin(&self, sql: &str, database: Option<&str>) -> CancellationToken {
+        let stop = CancellationToken::new();
+        let mut end = sql.len().min(INFO_BYTES_MAX);
+        while !sql.is_char_boundary(end) {
+            end -= 1;
+        }
+        if let Some(process) = self.list.processes.lock().get_mut(&self.id) {
+            process.statement = Some((sql[..end].to_string(), Instant::now()));
+            process.database = database.map(str::to_string);
+            process.statement_stop = stop.clone();
+        }
+        stop
+    }
+
+    /// The statement ended.
+    pub fn end(&self) {
+        if let Some(process) = self.list.processes.lock().get_mut(&self.id) {
+            process.statement = None;
+            process.connected = Instant::now();
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.list.processes.lock().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kill_reaches_the_statement_of_that_connection() {
+        let list = Arc::new(ProcessList::default());
+        let (a, b) = (list.next_id(), list.next_id());
+        let (first, second) = (list.enter(a, "root", "h"), list.enter(b, "root", "h"));
+        let (one, two) = (first.begin("SELECT é", None), second.begin("SELECT 2", Some("db")));
+        list.kill(a, true).unwrap();
+        assert!(one.is_cancelled() && !two.is_cancelled() && !first.stop.is_cancelled());
+        list.kill(b, false).unwrap();
+        assert!(two.is_cancelled() && second.stop.is_cancelled());
+        drop(second);
+        assert_eq!(list.kill(b, true), Err(Error::UnknownConnection(b)));
+        first.end();
+        assert!(list.all()[0].statement.is_none());
+    }
+}

@@ -1,0 +1,176 @@
+//! The columns of a table, and where each half keeps them.
+//!
+//! Both halves are read in the table's own types, so that they can be put under one another and
+//! keys can be compared: strings and bytes as views, times and timestamps in one unit per column.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use fluss_scan::{FlussType, TableInfo};
+use paimon_scan::LakeSchema;
+
+use crate::{Error, Result};
+
+/// Field metadata: the id by which Parquet files of the lake know a column.
+pub const FIELD_ID: &str = "PARQUET:field_id";
+/// Field metadata: the fractional digits of a time or timestamp, where the unit has more.
+pub const PRECISION: &str = "millrace.precision";
+/// Field metadata: the comment of a column.
+pub const COMMENT: &str = "comment";
+/// Field metadata: the type as it was declared, for SHOW and DESC.
+pub const DECLARED: &str = "millrace.type";
+
+/// The columns of a table, in order.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    /// Names and types as SQL sees them.
+    pub schema: SchemaRef,
+    /// Positions of the primary key; empty in a log table.
+    pub keys: Vec<usize>,
+    /// Positions of the partition keys.
+    pub partition_keys: Vec<usize>,
+}
+
+impl Columns {
+    /// The columns of a Fluss table.
+    pub fn of(info: &TableInfo) -> Result<Self> {
+        let fields: Fields = info.schema.columns.iter().map(field).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let positions = |names: &[String]| {
+            let position = |name: &String| {
+                schema.index_of(name).map_err(|_| {
+                    Error::Corrupt(format!("key column '{name}' is not a column of the table"))
+                })
+            };
+            names.iter().map(position).collect::<Result<Vec<_>>>()
+        };
+        let keys = positions(&info.schema.primary_key)?;
+        let partition_keys = positions(&info.partition_keys)?;
+        Ok(Self { schema, keys, partition_keys })
+    }
+
+    /// Whether rows have a key that later rows replace.
+    pub fn has_primary_key(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// The table's schema with the field id of each column in the lake.
+    ///
+    /// Columns are matched by name here, between the current schemas of both halves, and by id from
+    /// here on. A column that the lake does not have yet gets an id that no file has: its rows read
+    /// as NULL.
+    pub fn with_field_ids(&self, lake: &LakeSchema) -> Result<SchemaRef> {
+        let ids: HashMap<&str, i32> =
+            lake.columns.iter().map(|c| (c.name.as_str(), c.field_id)).collect();
+        let with_id = |(position, field): (usize, &Arc<Field>)| {
+            let absent = i32::MIN.saturating_add(i32::try_from(position).unwrap_or(i32::MAX));
+            let id = ids.get(field.name().as_str()).copied().unwrap_or(absent);
+            let mut metadata = field.metadata().clone();
+            metadata.insert(FIELD_ID.into(), id.to_string());
+            let nullable = field.is_nullable() || id == absent;
+            field.as_ref().clone().with_metadata(metadata).with_nullable(nullable)
+        };
+        let fields: Fields = self.schema.fields().iter().enumerate().map(with_id).collect();
+        Ok(Arc::new(Schema::new(fields)))
+    }
+}
+
+fn field(column: &fluss_scan::Column) -> Field {
+    let mut metadata = HashMap::from([(DECLARED.to_string(), column.data_type.to_string())]);
+    if let Some(precision) = precision(&column.data_type) {
+        metadata.insert(PRECISION.into(), precision.to_string());
+    }
+    if let Some(comment) = &column.comment {
+        metadata.insert(COMMENT.into(), comment.clone());
+    }
+    let nullable = column.nullable;
+    Field::new(&column.name, top_level(&column.data_type), nullable).with_metadata(metadata)
+}
+
+fn precision(t: &FlussType) -> Option<u8> {
+    match t {
+        FlussType::Time(p) | FlussType::Timestamp(p) | FlussType::TimestampLtz(p) => {
+            Some((*p).min(MICROSECOND_DIGITS))
+        }
+        _ => None,
+    }
+}
+
+/// MySQL's finest timestamps; what is finer in Fluss is cut.
+const MICROSECOND_DIGITS: u8 = 6;
+
+fn top_level(t: &FlussType) -> DataType {
+    match t {
+        FlussType::String | FlussType::Char(_) => DataType::Utf8View,
+        FlussType::Bytes | FlussType::Binary(_) => DataType::BinaryView,
+        other => table_type(other),
+    }
+}
+
+/// The Arrow type of a column inside queries.
+fn table_type(t: &FlussType) -> DataType {
+    match t {
+        FlussType::Boolean => DataType::Boolean,
+        FlussType::TinyInt => DataType::Int8,
+        FlussType::SmallInt => DataType::Int16,
+        FlussType::Int => DataType::Int32,
+        FlussType::BigInt => DataType::Int64,
+        FlussType::Float => DataType::Float32,
+        FlussType::Double => DataType::Float64,
+        FlussType::Decimal(precision, scale) => DataType::Decimal128(*precision, *scale),
+        FlussType::Date => DataType::Date32,
+        // TIME literals are nanoseconds in DataFusion and do not compare with coarser columns
+        FlussType::Time(_) => DataType::Time64(TimeUnit::Nanosecond),
+        FlussType::Timestamp(p) => DataType::Timestamp(unit(*p), None),
+        FlussType::TimestampLtz(p) => DataType::Timestamp(unit(*p), Some("UTC".into())),
+        FlussType::String | FlussType::Char(_) => DataType::Utf8,
+        FlussType::Bytes | FlussType::Binary(_) => DataType::Binary,
+        FlussType::Array(element) => {
+            DataType::List(Arc::new(Field::new("element", table_type(element), true)))
+        }
+        FlussType::Map(key, value) => {
+            let key = Field::new("key", table_type(key), false);
+            let entry = Fields::from(vec![key, Field::new("value", table_type(value), true)]);
+            let entries = Field::new("entries", DataType::Struct(entry), false);
+            DataType::Map(Arc::new(entries), false)
+        }
+        FlussType::Row(fields) => {
+            let field = |f: &fluss_scan::Column| Field::new(&f.name, table_type(&f.data_type), true);
+            DataType::Struct(fields.iter().map(field).collect())
+        }
+    }
+}
+
+fn unit(precision: u8) -> TimeUnit {
+    match precision {
+        0 => TimeUnit::Second,
+        1..=3 => TimeUnit::Millisecond,
+        _ => TimeUnit::Microsecond,
+    }
+}
+
+/// The columns of a batch in the types of `schema`, position by position.
+pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    if batch.num_columns() != schema.fields().len() {
+        return Err(Error::Corrupt(format!(
+            "{} columns where {} were asked for",
+            batch.num_columns(),
+            schema.fields().len()
+        )));
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let column = |(array, field): (&ArrayRef, &Arc<Field>)| {
+        if array.data_type() == field.data_type() {
+            return Ok(Arc::clone(array));
+        }
+        cast_with_options(array, field.data_type(), &options)
+            .map_err(|e| Error::Corrupt(format!("column '{}': {e}", field.name())))
+    };
+    let columns = batch.columns().iter().zip(schema.fields()).map(column).collect::<Result<_>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
+        .map_err(|e| Error::Corrupt(e.to_string()))
+}

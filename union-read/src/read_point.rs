@@ -1,0 +1,226 @@
+//! The cut that a statement reads at: one lake snapshot and the log offsets that continue it.
+//!
+//! Pinned once per statement and table, in this order: table → readable lake snapshot (the snapshot
+//! and all its offsets come in one answer) → partitions → ends of the logs. The ends come last, so
+//! that a client sees what it wrote before it asked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use fluss_scan::{FlussClient, LakeSnapshot, OffsetSpec, PartitionInfo, TableInfo, TablePath};
+use paimon_scan::{LakeOptions, LakePlan};
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use crate::columns::Columns;
+use crate::source::{Connections, Source};
+use crate::{Error, Result};
+
+/// The cut of one table.
+#[derive(Debug)]
+pub struct ReadPoint {
+    /// The table as it was when the statement began.
+    pub info: TableInfo,
+    /// Its columns.
+    pub columns: Columns,
+    source: Source,
+    client: Arc<FlussClient>,
+    connections: Arc<Connections>,
+    lake: OnceCell<Option<LakeCut>>,
+    log: OnceCell<LogCut>,
+}
+
+/// The lake's side of the cut.
+#[derive(Debug)]
+pub struct LakeCut {
+    /// Where the lake is.
+    pub options: LakeOptions,
+    /// The files of the snapshot.
+    pub plan: Arc<LakePlan>,
+    /// Per partition (Fluss's id) and bucket: the log up to here (exclusive) is in the snapshot.
+    pub offsets: HashMap<(Option<i64>, i32), i64>,
+}
+
+/// Fluss's side of the cut.
+#[derive(Debug)]
+pub struct LogCut {
+    /// The partitions that live in Fluss; one without a name in an unpartitioned table.
+    pub partitions: Vec<LogPartition>,
+}
+
+/// One partition in Fluss.
+#[derive(Debug)]
+pub struct LogPartition {
+    /// Its id and values; `None` stands for the whole of an unpartitioned table.
+    pub info: Option<PartitionInfo>,
+    /// Per bucket the first offset that its log still holds and its end.
+    pub buckets: BTreeMap<i32, LogEnds>,
+}
+
+/// The log of one bucket when the statement began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogEnds {
+    /// The first offset that can still be read.
+    pub start: i64,
+    /// The high watermark.
+    pub end: i64,
+}
+
+impl LogPartition {
+    /// Fluss's id of the partition.
+    pub fn id(&self) -> Option<i64> {
+        self.info.as_ref().map(|partition| partition.id)
+    }
+}
+
+impl ReadPoint {
+    /// Begins a read point: reads the table. The halves are pinned when they are first asked for.
+    pub async fn begin(
+        connections: &Arc<Connections>,
+        source: &Source,
+        path: &TablePath,
+    ) -> Result<Self> {
+        let client = connections.fluss(source)?;
+        let info = client.table_info(path).await?;
+        let columns = Columns::of(&info)?;
+        Ok(Self {
+            info,
+            columns,
+            source: source.clone(),
+            client,
+            connections: Arc::clone(connections),
+            lake: OnceCell::new(),
+            log: OnceCell::new(),
+        })
+    }
+
+    /// The source of the table.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether Fluss tiers the table into a lake.
+    pub fn has_lake(&self) -> bool {
+        self.property("table.datalake.enabled") == Some("true")
+    }
+
+    fn property(&self, key: &str) -> Option<&str> {
+        self.info.properties.get(key).map(String::as_str)
+    }
+
+    /// The lake's side; `None` while nothing is readable there.
+    pub async fn lake(&self) -> Result<Option<&LakeCut>> {
+        let cut = self.lake.get_or_try_init(|| self.pin_lake()).await?;
+        Ok(cut.as_ref())
+    }
+
+    async fn pin_lake(&self) -> Result<Option<LakeCut>> {
+        if !self.has_lake() {
+            return Ok(None);
+        }
+        if let Some(format) = self.property("table.datalake.format")
+            && format != "paimon"
+        {
+            return Err(Error::Unsupported(format!(
+                "the lake of table {} is in format '{format}': only 'paimon' is supported",
+                self.info.path
+            )));
+        }
+        let Some(snapshot) = self.client.readable_lake_snapshot(&self.info.path).await? else {
+            return Ok(None);
+        };
+        let LakeSnapshot { table_id, snapshot_id, offsets } = snapshot;
+        if table_id != self.info.table_id {
+            return Err(Error::ReadPointGone(format!(
+                "table {} was re-created while the statement began",
+                self.info.path
+            )));
+        }
+        let options = self.source.lake_options(&self.info.properties)?;
+        let catalog = self.connections.lake(&options)?;
+        let table = catalog.table(&self.info.path.database, &self.info.path.table).await?;
+        let plan = Arc::new(table.plan(Some(snapshot_id)).await?);
+        Ok(Some(LakeCut { options, plan, offsets }))
+    }
+
+    /// Fluss's side, pinned after the lake's.
+    pub async fn log(&self) -> Result<&LogCut> {
+        self.lake().await?;
+        self.log.get_or_try_init(|| self.pin_log()).await
+    }
+
+    async fn pin_log(&self) -> Result<LogCut> {
+        let partitions = if self.info.partition_keys.is_empty() {
+            vec![None]
+        } else {
+            let all = self.client.partitions(&self.info.path).await?;
+            all.into_iter().map(Some).collect()
+        };
+        let asked = partitions.into_iter().map(|info| self.pin_partition(info));
+        Ok(LogCut { partitions: concurrently(asked).await?.into_iter().flatten().collect() })
+    }
+
+    /// A partition that is dropped meanwhile has no rows in Fluss any more: `None`.
+    async fn pin_partition(&self, info: Option<PartitionInfo>) -> Result<Option<LogPartition>> {
+        let id = info.as_ref().map(|partition| partition.id);
+        match self.pin_buckets(id).await {
+            Ok(buckets) => Ok(Some(LogPartition { info, buckets })),
+            Err(error) => match info {
+                Some(partition) if self.is_dropped(&partition).await? => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn is_dropped(&self, partition: &PartitionInfo) -> Result<bool> {
+        let now = self.client.partitions(&self.info.path).await?;
+        Ok(now.iter().all(|p| p.id != partition.id))
+    }
+
+    async fn pin_buckets(&self, partition: Option<i64>) -> Result<BTreeMap<i32, LogEnds>> {
+        let buckets: Vec<i32> = (0..self.info.bucket_count).collect();
+        let ask = |spec| self.client.offsets(&self.info, partition, &buckets, spec);
+        let starts = ask(OffsetSpec::Earliest).await?;
+        let ends = ask(OffsetSpec::Latest).await?;
+        let both = |bucket: i32| {
+            let (start, end) = (starts.get(&bucket), ends.get(&bucket));
+            let ends = start.zip(end).map(|(start, end)| LogEnds { start: *start, end: *end });
+            ends.map(|ends| (bucket, ends)).ok_or_else(|| {
+                Error::Corrupt(format!("no offsets for bucket {bucket} of {}", self.info.path))
+            })
+        };
+        buckets.iter().map(|bucket| both(*bucket)).collect()
+    }
+}
+
+/// How many partitions are asked at once.
+const PARTITIONS_AT_ONCE: usize = 16;
+
+async fn concurrently<T>(tasks: impl Iterator<Item = impl Future<Output = Result<T>>>) -> Result<Vec<T>> {
+    use futures::{StreamExt, TryStreamExt};
+    futures::stream::iter(tasks).buffered(PARTITIONS_AT_ONCE).try_collect().await
+}
+
+/// The read points of one statement: every name of a table in it, with or without a suffix, reads
+/// at the same cut.
+#[derive(Debug, Default)]
+pub struct ReadPoints {
+    pinned: Mutex<HashMap<(Source, TablePath), Arc<OnceCell<Arc<ReadPoint>>>>>,
+}
+
+impl ReadPoints {
+    /// The read point of a table, begun when it is first asked for.
+    pub async fn of(
+        &self,
+        connections: &Arc<Connections>,
+        source: &Source,
+        path: &TablePath,
+    ) -> Result<Arc<ReadPoint>> {
+        let cell = {
+            let mut pinned = self.pinned.lock();
+            Arc::clone(pinned.entry((source.clone(), path.clone())).or_default())
+        };
+        let begin = async || Ok(Arc::new(ReadPoint::begin(connections, source, path).await?));
+        cell.get_or_try_init(begin).await.cloned()
+    }
+}

@@ -1,0 +1,74 @@
+//! A table of a Fluss catalog as DataFusion sees it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::ReadMode;
+use crate::exec::{TableScan, UnionReadExec, balance};
+use crate::plan::bucket_reads;
+use crate::read_point::ReadPoint;
+use crate::source::Connections;
+
+/// One table in one read mode, at the read point of one statement.
+#[derive(Debug)]
+pub struct UnionTable {
+    point: Arc<ReadPoint>,
+    mode: ReadMode,
+    connections: Arc<Connections>,
+}
+
+impl UnionTable {
+    /// The table at a read point.
+    pub fn new(point: Arc<ReadPoint>, mode: ReadMode, connections: Arc<Connections>) -> Self {
+        Self { point, mode, connections }
+    }
+
+    /// The read point that the statement reads at.
+    pub fn read_point(&self) -> &Arc<ReadPoint> {
+        &self.point
+    }
+}
+
+#[async_trait]
+impl TableProvider for UnionTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.point.columns.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Every filter may help to leave out partitions, files and pages, and none is applied to the
+    /// last row.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let reads = bucket_reads(&self.point, self.mode, filters).await?;
+        let all = || (0..self.point.columns.schema.fields().len()).collect();
+        let projection = projection.cloned().unwrap_or_else(all);
+        let limit = limit.filter(|_| filters.is_empty());
+        let scan = TableScan::new(&self.point, self.mode, projection, limit).await?;
+        let partitions = session.config().target_partitions().min(reads.len());
+        let groups = balance(reads, partitions);
+        let connections = Arc::clone(&self.connections);
+        Ok(Arc::new(UnionReadExec::new(Arc::new(scan), groups, vec![], connections)))
+    }
+}
