@@ -1,1 +1,45 @@
-//! paimon-scan
+//! The lake half of a union read: Paimon tables read as Arrow batches by DataFusion's own Parquet reader.
+//!
+//! Reading order: [`options`] and [`storage`] (where a lake is, how its bytes are reached), [`catalog`]
+//! (names → tables), [`refusal`] (what is not read, by name), [`schema`] and [`evolution`] (columns and
+//! their field ids), [`plan`] (snapshot → buckets → files), [`section`] (which files overlap), [`file`]
+//! (the unit that travels to a backend), then what runs there: [`scan`], [`source`], [`field_id`],
+//! [`conform`], [`deletion_vector`], [`reader`], and [`resolve`] for files that overlap by key.
+//!
+//! From the `paimon` crate comes metadata alone: catalog, schemas, snapshots, manifests. Its Arrow types
+//! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion.
+//!
+//! Deliberately absent: the log and anything of Fluss, SQL, merge engines other than `deduplicate`, file
+//! formats other than Parquet, writing, caching of plans, and a codec for a physical plan: a scan is built
+//! where it runs, from [`LakeFile`]s.
+
+mod bounds;
+mod catalog;
+mod conform;
+mod deletion_vector;
+mod error;
+mod evolution;
+mod field_id;
+mod file;
+mod key;
+mod options;
+mod plan;
+mod reader;
+mod refusal;
+mod resolve;
+mod scan;
+mod schema;
+mod section;
+mod source;
+mod storage;
+
+pub use catalog::{LakeCatalog, LakeTable};
+pub use error::{LakeError, Result};
+pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section};
+pub use key::KeyEncoder;
+pub use options::LakeOptions;
+pub use plan::{LakeBucket, LakePlan};
+pub use resolve::derive_deletion_vectors;
+pub use scan::{MaskedFile, ScanRequest, scan};
+pub use schema::{FIELD_ID, LakeSchema, SystemColumns, TableKind};
+pub use source::LakeSource;

@@ -1,0 +1,104 @@
+//! Names → tables.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use paimon::catalog::{Catalog, Identifier};
+use paimon::{FileSystemCatalog, Options};
+
+use crate::error::{LakeError, Result};
+use crate::options::LakeOptions;
+use crate::refusal;
+use crate::schema::LakeSchema;
+
+/// A Paimon catalog on a file system or object store. Cheap to clone.
+#[derive(Clone)]
+pub struct LakeCatalog {
+    catalog: Arc<FileSystemCatalog>,
+    options: Arc<LakeOptions>,
+}
+
+/// One table as its latest schema defines it. Plans made from it use that schema for every snapshot.
+#[derive(Clone)]
+pub struct LakeTable {
+    pub(crate) table: paimon::Table,
+    pub(crate) name: String,
+    pub(crate) schema: LakeSchema,
+    pub(crate) options: Arc<LakeOptions>,
+}
+
+impl LakeCatalog {
+    /// Opens the catalog; touches no storage.
+    ///
+    /// # Errors
+    /// `Option` when Paimon does not take the options.
+    pub fn open(options: &LakeOptions) -> Result<Self> {
+        let mut paimon = Options::new();
+        for (key, value) in options.iter() {
+            paimon.set(key, value);
+        }
+        let catalog = FileSystemCatalog::new(paimon)
+            .map_err(|error| LakeError::from_paimon(error, "catalog", None))?;
+        Ok(Self { catalog: Arc::new(catalog), options: Arc::new(options.clone()) })
+    }
+
+    /// Databases of the lake.
+    ///
+    /// # Errors
+    /// `Unavailable` when the storage does not answer.
+    pub async fn list_databases(&self) -> Result<Vec<String>> {
+        let names = self.catalog.list_databases().await;
+        names.map_err(|error| LakeError::from_paimon(error, "catalog", None))
+    }
+
+    /// Tables of a database, those that are refused when opened included.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown database, `Unavailable` when the storage does not answer.
+    pub async fn list_tables(&self, database: &str) -> Result<Vec<String>> {
+        let names = self.catalog.list_tables(database).await;
+        names.map_err(|error| LakeError::from_paimon(error, database, None))
+    }
+
+    /// Loads the latest schema of a table.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unsupported` for everything that is not read right, named; `Unavailable`.
+    pub async fn table(&self, database: &str, name: &str) -> Result<LakeTable> {
+        let full = format!("{database}.{name}");
+        // Paimon reads `t$branch_x` as a branch and `t$files` as a system table
+        if name.contains('$') {
+            return Err(LakeError::NotFound { what: format!("table {full}") });
+        }
+        let table = self
+            .catalog
+            .get_table(&Identifier::new(database, name))
+            .await
+            .map_err(|error| LakeError::from_paimon(error, &full, None))?;
+        let kind = refusal::kind_of(&full, table.schema())?;
+        let schema = LakeSchema::of(&full, table.schema(), kind)?;
+        Ok(LakeTable { table, name: full, schema, options: Arc::clone(&self.options) })
+    }
+}
+
+impl LakeTable {
+    /// `database.table`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The latest schema.
+    pub fn schema(&self) -> &LakeSchema {
+        &self.schema
+    }
+
+    /// Options of the table; Fluss stores its own definition here as `fluss.*`.
+    pub fn options(&self) -> &HashMap<String, String> {
+        self.table.schema().options()
+    }
+
+    /// Where the table's files are opened.
+    pub fn lake(&self) -> &Arc<LakeOptions> {
+        &self.options
+    }
+}

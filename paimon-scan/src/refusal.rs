@@ -1,0 +1,95 @@
+//! What is not read, by name. A table is refused when it is opened, before any of its rows are.
+//!
+//! An option is listed here when it changes what the rows of a table *are*. Options that only steer
+//! writing, compaction, caching or file layout are not looked at.
+
+use paimon::spec::TableSchema;
+
+use crate::error::{LakeError, Result};
+use crate::schema::{TableKind, loses_digits};
+
+/// Options that must be absent or false.
+const MUST_BE_OFF: [&str; 9] = [
+    "ignore-delete",
+    "ignore-update-before",
+    "row-tracking.enabled",
+    "data-evolution.enabled",
+    "query-auth.enabled",
+    "deletion-vectors.merge-on-read",
+    "pk-clustering-override",
+    "chain-table.enabled",
+    "table-read.sequence-number.enabled",
+];
+
+/// Options that must be absent.
+const MUST_BE_ABSENT: [&str; 7] = [
+    "sequence.field",
+    "record-level.expire-time",
+    "record-level.time-field",
+    "scan.fallback-branch",
+    "blob-field",
+    "incremental-between",
+    "incremental-between-timestamp",
+];
+
+/// Engine-specific spellings of `ignore-delete` that Paimon takes as the same option.
+const IGNORE_DELETE: &str = ".ignore-delete";
+
+/// The kind of `schema`'s table, or the reason why it is not read.
+pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
+    let refuse = |what: String| Err(LakeError::unsupported(table, what));
+    let options = schema.options();
+    let named = |key: &str| options.get(key).map(|value| format!("option {key} = {value:?}"));
+    let is_on = |key: &str| options.get(key).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
+    if let Some(what) = MUST_BE_ABSENT.iter().find_map(|key| named(key)) {
+        return refuse(what);
+    }
+    if let Some(what) = MUST_BE_OFF.iter().filter(|key| is_on(key)).find_map(|key| named(key)) {
+        return refuse(what);
+    }
+    if let Some(key) = options.keys().find(|key| key.ends_with(IGNORE_DELETE) && is_on(key)) {
+        return refuse(format!("option {key}"));
+    }
+    // Before 1.1 a default was filled in on read.
+    if let Some(key) = options
+        .keys()
+        .find(|key| key.starts_with("fields.") && key.ends_with(".default-value"))
+    {
+        return refuse(format!("option {key}"));
+    }
+    let allowed = [("type", "table"), ("file.format", "parquet"), ("merge-engine", "deduplicate")];
+    for (key, only) in allowed {
+        let other = options.get(key).filter(|value| !value.eq_ignore_ascii_case(only));
+        if let Some(what) = other.and_then(|_| named(key)) {
+            return refuse(what);
+        }
+    }
+    if options.get("bucket").is_some_and(|buckets| buckets.trim() == "-2") {
+        return refuse("option bucket = \"-2\" (postponed buckets)".into());
+    }
+    let vectors = is_on("deletion-vectors.enabled");
+    match schema.primary_keys().is_empty() {
+        // Paimon marks rows of append tables too; nothing is resolved by key there.
+        true => Ok(TableKind::Append),
+        false => {
+            check_key(table, schema)?;
+            Ok(if vectors { TableKind::DeletionVectors } else { TableKind::Deduplicate })
+        }
+    }
+}
+
+/// A key that is shown with fewer digits than it has would make two rows one.
+fn check_key(table: &str, schema: &TableSchema) -> Result<()> {
+    let is_key = |name: &str| schema.primary_keys().iter().any(|key| key == name);
+    let cut = schema
+        .fields()
+        .iter()
+        .find(|field| is_key(field.name()) && loses_digits(field.data_type()));
+    match cut {
+        Some(field) => Err(LakeError::unsupported(
+            table,
+            format!("primary key column {:?} with nanoseconds", field.name()),
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,397 @@
+//! Files that overlap by key → which of their rows are superseded: derived deletion vectors.
+//!
+//! Reads key columns only, plus row kinds of files with deletes and, where sequence numbers of files
+//! interleave, sequence numbers. The result depends on the files alone, which never change.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Field, Int8Type, Int64Type, Schema};
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use futures::TryStreamExt;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use roaring::RoaringBitmap;
+use std::hash::BuildHasher;
+
+use crate::error::{LakeError, Result};
+use crate::file::LakeFile;
+use crate::key::KeyEncoder;
+use crate::options::LakeOptions;
+use crate::scan::{MaskedFile, Scan, ScanRequest};
+use crate::schema::{LakeSchema, TableKind, field_id, field_with_id};
+use crate::section;
+
+/// Field ids of Paimon's own columns in the files of primary-key tables.
+const SEQUENCE_NUMBER: (&str, i32) = ("_SEQUENCE_NUMBER", i32::MAX - 1);
+const VALUE_KIND: (&str, i32) = ("_VALUE_KIND", i32::MAX - 2);
+
+/// Row kinds: 0 +I, 1 −U, 2 +U, 3 −D.
+const KINDS: std::ops::Range<i8> = 0..4;
+
+fn is_delete(kind: i8) -> bool {
+    kind == 1 || kind == 3
+}
+
+/// Which rows of which file of one bucket are not the latest version of their key, or are deletes.
+///
+/// `files` are files of one bucket, in any order, with every section complete. The answer has one element
+/// per file: `None` for a file that needs nothing. Keys held in memory are accounted to the context's
+/// memory pool.
+///
+/// # Errors
+/// `Corrupt` for an incomplete section or two versions of a key with one sequence number; `FileGone`;
+/// `Execution` when memory is exhausted or reading fails.
+pub async fn derive_deletion_vectors(
+    files: &[LakeFile],
+    schema: &LakeSchema,
+    lake: &Arc<LakeOptions>,
+    context: &Arc<TaskContext>,
+) -> Result<Vec<Option<Arc<RoaringBitmap>>>> {
+    let mut sections: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (position, file) in files.iter().enumerate() {
+        file.validate()?;
+        if let Some(section) = &file.section {
+            sections.entry(section.index).or_default().push(position);
+        }
+    }
+    let mut result = vec![None; files.len()];
+    for positions in sections.into_values() {
+        let members: Vec<&LakeFile> = positions.iter().map(|position| &files[*position]).collect();
+        check_complete(&members, schema)?;
+        let resolver = Resolver::new(members, schema, lake, context)?;
+        for (position, hidden) in positions.into_iter().zip(resolver.resolve().await?) {
+            result[position] = Some(Arc::new(hidden));
+        }
+    }
+    Ok(result)
+}
+
+fn check_complete(members: &[&LakeFile], schema: &LakeSchema) -> Result<()> {
+    let whole = members.iter().all(|file| {
+        file.section.as_ref().is_some_and(|section| section.files as usize == members.len())
+    });
+    match whole && schema.kind != TableKind::Append {
+        true => Ok(()),
+        false => Err(LakeError::corrupt("a section of overlapping files is not complete")),
+    }
+}
+
+/// Resolves one section.
+struct Resolver<'a> {
+    files: Vec<&'a LakeFile>,
+    schema: &'a LakeSchema,
+    lake: &'a Arc<LakeOptions>,
+    context: &'a Arc<TaskContext>,
+    encoder: KeyEncoder,
+    key: Vec<Field>,
+    memory: MemoryReservation,
+    hidden: Vec<RoaringBitmap>,
+}
+
+/// What to read of a file besides its keys.
+#[derive(Clone, Copy)]
+struct Want {
+    keys: bool,
+    kinds: bool,
+    sequences: bool,
+}
+
+/// One batch of a file being resolved.
+struct Versions<'a> {
+    first_row: u32,
+    keys: &'a [ArrayRef],
+    kinds: Option<&'a [i8]>,
+    sequences: Option<&'a [i64]>,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(
+        files: Vec<&'a LakeFile>,
+        schema: &'a LakeSchema,
+        lake: &'a Arc<LakeOptions>,
+        context: &'a Arc<TaskContext>,
+    ) -> Result<Self> {
+        let key = schema.merge_key();
+        let key: Vec<Field> =
+            key.iter().map(|column| schema.columns.field(*column).clone()).collect();
+        Ok(Self {
+            hidden: vec![RoaringBitmap::new(); files.len()],
+            encoder: KeyEncoder::new(&key)?,
+            memory: MemoryConsumer::new("lake keys").register(context.memory_pool()),
+            files,
+            schema,
+            lake,
+            context,
+            key,
+        })
+    }
+
+    async fn resolve(mut self) -> Result<Vec<RoaringBitmap>> {
+        match section::runs(&self.files) {
+            Some(runs) => self.by_run(runs).await?,
+            None => self.by_sequence().await?,
+        }
+        Ok(self.hidden)
+    }
+
+    /// Runs newest first: a key seen in a newer run supersedes every later row of that key. Keys of the
+    /// oldest run are only looked up.
+    async fn by_run(&mut self, runs: Vec<Vec<usize>>) -> Result<()> {
+        let mut seen = KeySet::default();
+        let last = runs.len() - 1;
+        for (age, run) in runs.iter().enumerate() {
+            let newer = seen.len();
+            for file in run {
+                let deletes = self.files[*file].delete_rows != Some(0);
+                let want = Want { keys: last > 0, kinds: deletes, sequences: false };
+                let mut hidden = std::mem::take(&mut self.hidden[*file]);
+                self.read(*file, want, |this, versions| {
+                    let newer = (age < last).then_some(newer);
+                    this.supersede(&mut seen, versions, newer, &mut hidden)
+                })
+                .await?;
+                self.hidden[*file] = hidden;
+            }
+        }
+        self.memory.free();
+        Ok(())
+    }
+
+    /// `newer` is the number of keys in newer runs; `None` for the oldest run.
+    fn supersede(
+        &mut self,
+        seen: &mut KeySet,
+        versions: &Versions<'_>,
+        newer: Option<u32>,
+        hidden: &mut RoaringBitmap,
+    ) -> Result<()> {
+        if let Some(kinds) = versions.kinds {
+            let rows = kinds.iter().zip(versions.first_row..);
+            hidden.extend(rows.filter(|(kind, _)| is_delete(**kind)).map(|(_, row)| row));
+        }
+        if versions.keys.is_empty() {
+            return Ok(());
+        }
+        let keys = self.encoder.encode(versions.keys)?;
+        for (key, row) in keys.iter().zip(versions.first_row..) {
+            let known = match newer {
+                Some(newer) => match seen.get_or_insert(key.as_ref()) {
+                    (number, true) if number >= newer => {
+                        return Err(LakeError::corrupt("a sorted run holds a key twice"));
+                    }
+                    (_, known) => known,
+                },
+                None => seen.contains(key.as_ref()),
+            };
+            if known {
+                hidden.insert(row);
+            }
+        }
+        self.memory.try_resize(seen.memory())?;
+        Ok(())
+    }
+
+    /// Sequence numbers interleave: the version with the largest one wins, row by row.
+    async fn by_sequence(&mut self) -> Result<()> {
+        let mut winners = Winners::default();
+        for file in 0..self.files.len() {
+            let kinds = self.files[file].delete_rows != Some(0);
+            let want = Want { keys: true, kinds, sequences: true };
+            self.read(file, want, |this, versions| {
+                let keys = this.encoder.encode(versions.keys)?;
+                for (offset, key) in keys.iter().enumerate() {
+                    let version = Version {
+                        sequence: versions.sequences.map_or(0, |sequences| sequences[offset]),
+                        file: file as u32,
+                        row: versions.first_row + offset as u32,
+                        delete: versions.kinds.is_some_and(|kinds| is_delete(kinds[offset])),
+                    };
+                    if let Some(loser) = winners.offer(key.as_ref(), version)? {
+                        this.hidden[loser.file as usize].insert(loser.row);
+                    }
+                }
+                Ok(this.memory.try_resize(winners.memory())?)
+            })
+            .await?;
+        }
+        for version in winners.versions.iter().filter(|version| version.delete) {
+            self.hidden[version.file as usize].insert(version.row);
+        }
+        self.memory.free();
+        Ok(())
+    }
+
+    /// Reads a file's rows in order, all of them.
+    async fn read(
+        &mut self,
+        file: usize,
+        want: Want,
+        mut each: impl FnMut(&mut Self, &Versions<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let plan = self.plan(self.files[file], want)?;
+        let mut batches = plan.execute(0, Arc::clone(self.context))?;
+        let mut first_row = 0u32;
+        while let Some(batch) = batches.try_next().await? {
+            let versions = versions(&batch, want, self.key.len(), first_row)?;
+            each(self, &versions)?;
+            let rows = u32::try_from(batch.num_rows()).ok();
+            first_row = rows.and_then(|rows| first_row.checked_add(rows)).ok_or_else(|| {
+                LakeError::corrupt(format!("file {:?} is too long", self.files[file].path))
+            })?;
+        }
+        match u64::from(first_row) == self.files[file].rows {
+            true => Ok(()),
+            false => Err(LakeError::corrupt(format!(
+                "file {:?} holds {first_row} rows instead of {}",
+                self.files[file].path, self.files[file].rows
+            ))),
+        }
+    }
+
+    /// A plain scan of one file: positions are physical, so its own deletion vector is left out.
+    fn plan(
+        &self,
+        file: &LakeFile,
+        want: Want,
+    ) -> Result<Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
+        let mut columns: Vec<Field> = if want.keys { self.key.clone() } else { Vec::new() };
+        if want.kinds {
+            columns.push(field_with_id(VALUE_KIND.0, DataType::Int8, false, VALUE_KIND.1));
+        }
+        if want.sequences {
+            let (name, id) = SEQUENCE_NUMBER;
+            columns.push(field_with_id(name, DataType::Int64, false, id));
+        }
+        let mut bare = file.clone();
+        bare.deletion_vector = None;
+        bare.bounds.clear();
+        let request = ScanRequest {
+            lake: Arc::clone(self.lake),
+            schema: self.schema.clone(),
+            groups: vec![vec![MaskedFile { file: bare, hidden: None }]],
+            projection: None,
+            filter: None,
+            filter_rows: false,
+            limit: None,
+        };
+        let required: HashSet<i32> = columns.iter().filter_map(field_id).collect();
+        let columns = Arc::new(Schema::new(columns));
+        Scan { columns, required, in_order: true }.build(request, self.context)
+    }
+}
+
+fn versions(batch: &RecordBatch, want: Want, key: usize, first_row: u32) -> Result<Versions<'_>> {
+    let (keys, rest) = batch.columns().split_at(if want.keys { key } else { 0 });
+    let mut rest = rest.iter();
+    let missing = || LakeError::corrupt("row kinds or sequence numbers are missing");
+    let kinds = match want.kinds {
+        true => {
+            let column = rest.next().and_then(|c| c.as_primitive_opt::<Int8Type>());
+            let kinds = column.ok_or_else(missing)?.values().as_ref();
+            if let Some(kind) = kinds.iter().find(|kind| !KINDS.contains(kind)) {
+                return Err(LakeError::corrupt(format!("row kind {kind}")));
+            }
+            Some(kinds)
+        }
+        false => None,
+    };
+    let sequences = match want.sequences {
+        true => {
+            let column = rest.next().and_then(|c| c.as_primitive_opt::<Int64Type>());
+            Some(column.ok_or_else(missing)?.values().as_ref())
+        }
+        false => None,
+    };
+    Ok(Versions { first_row, keys, kinds, sequences })
+}
+
+/// A set of byte strings in one allocation, each with a number in order of insertion.
+#[derive(Default)]
+struct KeySet {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    table: HashTable<u32>,
+    hasher: hashbrown::DefaultHashBuilder,
+}
+
+impl KeySet {
+    fn at<'s>(bytes: &'s [u8], ends: &[usize], number: u32) -> &'s [u8] {
+        let number = number as usize;
+        let start = if number == 0 { 0 } else { ends[number - 1] };
+        &bytes[start..ends[number]]
+    }
+
+    fn len(&self) -> u32 {
+        self.ends.len() as u32
+    }
+
+    fn contains(&self, key: &[u8]) -> bool {
+        let same = |number: &u32| Self::at(&self.bytes, &self.ends, *number) == key;
+        self.table.find(self.hasher.hash_one(key), same).is_some()
+    }
+
+    /// The key's number, and whether it was known before.
+    fn get_or_insert(&mut self, key: &[u8]) -> (u32, bool) {
+        let Self { bytes, ends, table, hasher } = self;
+        let same = |number: &u32| Self::at(bytes, ends, *number) == key;
+        let rehash = |number: &u32| hasher.hash_one(Self::at(bytes, ends, *number));
+        match table.entry(hasher.hash_one(key), same, rehash) {
+            Entry::Occupied(entry) => (*entry.get(), true),
+            Entry::Vacant(entry) => {
+                let number = ends.len() as u32;
+                entry.insert(number);
+                bytes.extend_from_slice(key);
+                ends.push(bytes.len());
+                (number, false)
+            }
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.allocation_size()
+    }
+}
+
+/// Where a version of a key is.
+#[derive(Clone, Copy)]
+struct Version {
+    sequence: i64,
+    file: u32,
+    row: u32,
+    delete: bool,
+}
+
+/// The newest version of every key met so far.
+#[derive(Default)]
+struct Winners {
+    keys: KeySet,
+    versions: Vec<Version>,
+}
+
+impl Winners {
+    /// Takes a version; returns the one that lost against it or that it lost against.
+    fn offer(&mut self, key: &[u8], version: Version) -> Result<Option<Version>> {
+        let (number, known) = self.keys.get_or_insert(key);
+        if !known {
+            self.versions.push(version);
+            return Ok(None);
+        }
+        let best = &mut self.versions[number as usize];
+        match version.sequence.cmp(&best.sequence) {
+            std::cmp::Ordering::Greater => Ok(Some(std::mem::replace(best, version))),
+            std::cmp::Ordering::Less => Ok(Some(version)),
+            std::cmp::Ordering::Equal => Err(LakeError::corrupt(format!(
+                "two versions of a key with sequence number {}",
+                version.sequence
+            ))),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.keys.memory() + self.versions.capacity() * size_of::<Version>()
+    }
+}

@@ -1,0 +1,242 @@
+//! DataFusion's Parquet source, with masks.
+//!
+//! [`LakeSource`] delegates everything and adds one thing: when a file is opened, its deletion vector is
+//! loaded, joined with the mask that came with the file, and handed to the Parquet reader as a row
+//! selection. It fails closed in three ways: a file without its lake part is an error, so is a file whose
+//! row count is not what the metadata said, and datafusion-proto refuses to serialise the source (a plain
+//! Parquet scan would travel and silently lose its masks).
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, exec_err};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr,
+};
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
+use datafusion_datasource::TableSchema;
+use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
+use futures::FutureExt;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use roaring::RoaringBitmap;
+
+use crate::deletion_vector;
+use crate::file::DeletionVectorRef;
+
+/// What a file needs besides its bytes; an extension of `PartitionedFile`.
+#[derive(Debug, Clone)]
+pub(crate) struct FileMask {
+    pub(crate) rows: u64,
+    pub(crate) deletion_vector: Option<(Path, DeletionVectorRef)>,
+    pub(crate) hidden: Option<Arc<RoaringBitmap>>,
+}
+
+/// The file source of every lake scan. Made by [`crate::scan`].
+#[derive(Clone)]
+pub struct LakeSource {
+    inner: Arc<dyn FileSource>,
+}
+
+impl LakeSource {
+    pub(crate) fn new(inner: Arc<dyn FileSource>) -> Self {
+        Self { inner }
+    }
+
+    pub(crate) fn wrap(inner: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        Arc::new(Self { inner })
+    }
+
+    /// Nested columns are rewritten per file; the reader drops a conjunct whose rewritten form it cannot
+    /// push, after having promised to apply it. So none of them is handed in.
+    pub(crate) fn may_push(&self, filter: &Arc<dyn PhysicalExpr>) -> bool {
+        let schema = self.inner.table_schema().table_schema();
+        let flat = |name: &str| {
+            schema.field_with_name(name).is_ok_and(|field| !field.data_type().is_nested())
+        };
+        collect_columns(filter).iter().all(|column| flat(column.name()))
+    }
+}
+
+impl FileSource for LakeSource {
+    fn create_file_opener(
+        &self,
+        _store: Arc<dyn ObjectStore>,
+        _config: &FileScanConfig,
+        _partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        // An opener would read the file without its mask.
+        exec_err!("a lake file is opened by its morselizer only")
+    }
+
+    fn create_morselizer(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Box<dyn Morselizer>> {
+        let inner = self.inner.create_morselizer(Arc::clone(&store), config, partition)?;
+        Ok(Box::new(LakeMorselizer { inner: Arc::from(inner), store }))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.inner.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        Self::wrap(self.inner.with_batch_size(batch_size))
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.inner.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.inner.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.inner.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        "lake-parquet"
+    }
+
+    fn fmt_extra(&self, t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_extra(t, f)
+    }
+
+    fn supports_repartitioning(&self) -> bool {
+        self.inner.supports_repartitioning()
+    }
+
+    fn repartitioned(
+        &self,
+        target_partitions: usize,
+        file_min_size: usize,
+        ordering: Option<LexOrdering>,
+        config: &FileScanConfig,
+    ) -> Result<Option<FileScanConfig>> {
+        self.inner.repartitioned(target_partitions, file_min_size, ordering, config)
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let pushed: Vec<bool> = filters.iter().map(|filter| self.may_push(filter)).collect();
+        let candidates =
+            filters.into_iter().zip(&pushed).filter(|(_, push)| **push).map(|(filter, _)| filter);
+        let answer = self.inner.try_pushdown_filters(candidates.collect(), config)?;
+        let mut answers = answer.filters.into_iter();
+        let filters = pushed.iter().map(|pushed| match pushed {
+            true => answers.next().unwrap_or(PushedDown::No),
+            false => PushedDown::No,
+        });
+        Ok(FilterPushdownPropagation {
+            filters: filters.collect(),
+            updated_node: answer.updated_node.map(Self::wrap),
+        })
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        properties: &EquivalenceProperties,
+    ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
+        Ok(self.inner.try_pushdown_sort(order, properties)?.map(Self::wrap))
+    }
+
+    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        self.inner.reorder_files(files)
+    }
+
+    fn try_pushdown_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn FileSource>>> {
+        Ok(self.inner.try_pushdown_projection(projection)?.map(Self::wrap))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.inner.apply_expressions(f)
+    }
+}
+
+#[derive(Debug)]
+struct LakeMorselizer {
+    inner: Arc<dyn Morselizer>,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Morselizer for LakeMorselizer {
+    fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        match file.extension::<FileMask>() {
+            None => exec_err!("lake file {} without its lake part", file.path()),
+            Some(mask) if mask.deletion_vector.is_none() && mask.hidden.is_none() => {
+                self.inner.plan_file(file)
+            }
+            Some(mask) => Ok(Box::new(MaskedPlanner {
+                mask: mask.clone(),
+                inner: Arc::clone(&self.inner),
+                store: Arc::clone(&self.store),
+                file,
+            })),
+        }
+    }
+}
+
+/// Loads what hides rows, then plans the file with the rest of them selected.
+#[derive(Debug)]
+struct MaskedPlanner {
+    mask: FileMask,
+    inner: Arc<dyn Morselizer>,
+    store: Arc<dyn ObjectStore>,
+    file: PartitionedFile,
+}
+
+impl MorselPlanner for MaskedPlanner {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let load = async move {
+            let mut hidden = match &self.mask.deletion_vector {
+                Some((path, vector)) => {
+                    deletion_vector::load(&self.store, path, vector, self.mask.rows).await?
+                }
+                None => RoaringBitmap::new(),
+            };
+            if let Some(mask) = &self.mask.hidden {
+                hidden |= mask.as_ref();
+            }
+            if hidden.len() == self.mask.rows {
+                return Ok(Box::new(NothingLeft) as Box<dyn MorselPlanner>);
+            }
+            let selection = deletion_vector::selection(&hidden, self.mask.rows);
+            self.inner.plan_file(self.file.with_extension(ParquetRowSelection::new(selection)))
+        };
+        Ok(Some(MorselPlan::new().with_pending_planner(load.boxed())))
+    }
+}
+
+/// Every row is hidden: the file is not opened.
+#[derive(Debug)]
+struct NothingLeft;
+
+impl MorselPlanner for NothingLeft {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        Ok(None)
+    }
+}

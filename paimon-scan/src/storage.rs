@@ -1,0 +1,204 @@
+//! From a path in Paimon's metadata to an object store and a path inside it.
+//!
+//! Stores are registered in the engine's `RuntimeEnv` under a URL of ours: the local file system as
+//! DataFusion names it, S3 as `s3-<hash of its options>://bucket`, so that one bucket reached with two
+//! sets of credentials or endpoints is two stores. The number of stores is bounded by the number of
+//! configured catalogs and the buckets they name.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+
+use crate::error::{LakeError, Result};
+use crate::options::LakeOptions;
+
+/// Prefixes under which Paimon accepts an S3 option, and the spellings it takes for the same one.
+const S3_PREFIXES: [&str; 3] = ["fs.s3a.", "s3a.", "s3."];
+const S3_ALIASES: [(&str, &str); 3] = [
+    ("access.key", "access-key"),
+    ("secret.key", "secret-key"),
+    ("path.style.access", "path-style-access"),
+];
+
+/// A store, not opened yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Storage {
+    Local,
+    S3 { bucket: String, options: S3Options },
+}
+
+/// The S3 options that are understood; `Debug` is not derived because of the secrets.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct S3Options(BTreeMap<&'static str, String>);
+
+impl std::fmt::Debug for S3Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "S3Options({:?})", self.0.keys().collect::<Vec<_>>())
+    }
+}
+
+const S3_KNOWN: [&str; 7] = [
+    "endpoint",
+    "access-key",
+    "secret-key",
+    "session.token",
+    "path-style-access",
+    "region",
+    "anonymous",
+];
+
+impl S3Options {
+    fn of(options: &LakeOptions) -> Result<Self> {
+        let mut known = BTreeMap::new();
+        for (name, value) in options.iter() {
+            let Some(key) = S3_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) else {
+                continue;
+            };
+            let key = S3_ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, key)| key);
+            let Some(key) = S3_KNOWN.into_iter().find(|known| *known == key) else {
+                return Err(LakeError::option(name, "is not supported"));
+            };
+            known.insert(key, value.to_owned());
+        }
+        Ok(Self(known))
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    fn is_set(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    fn open(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(self.get("region").unwrap_or("us-east-1"))
+            .with_virtual_hosted_style_request(!self.is_set("path-style-access"))
+            .with_skip_signature(self.is_set("anonymous"));
+        if let Some(endpoint) = self.get("endpoint") {
+            let endpoint = match endpoint.contains("://") {
+                true => endpoint.to_owned(),
+                false => format!("https://{endpoint}"),
+            };
+            builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
+        }
+        if let (Some(key), Some(secret)) = (self.get("access-key"), self.get("secret-key")) {
+            builder = builder.with_access_key_id(key).with_secret_access_key(secret);
+        }
+        if let Some(token) = self.get("session.token") {
+            builder = builder.with_token(token);
+        }
+        let store = builder.build().map_err(|error| LakeError::Unavailable(Box::new(error)))?;
+        Ok(Arc::new(store))
+    }
+}
+
+impl Storage {
+    /// The store that holds `path`.
+    pub(crate) fn of(path: &str, options: &LakeOptions) -> Result<Self> {
+        Ok(locate(path, options)?.0)
+    }
+
+    /// The name of the store in a `RuntimeEnv`.
+    pub(crate) fn url(&self) -> Result<ObjectStoreUrl> {
+        match self {
+            Self::Local => Ok(ObjectStoreUrl::local_filesystem()),
+            Self::S3 { bucket, options } => {
+                let mut hasher = DefaultHasher::new();
+                options.hash(&mut hasher);
+                let url = format!("s3-{:016x}://{bucket}", hasher.finish());
+                ObjectStoreUrl::parse(url).map_err(|_| {
+                    LakeError::option("warehouse", format!("{bucket:?} is not the name of a bucket"))
+                })
+            }
+        }
+    }
+
+    /// The opened store, kept in `runtime` from the first use on.
+    pub(crate) fn open(&self, runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
+        let url = self.url()?;
+        if let Ok(store) = runtime.object_store(&url) {
+            return Ok(store);
+        }
+        let store = match self {
+            Self::Local => Arc::new(object_store::local::LocalFileSystem::new()),
+            Self::S3 { bucket, options } => options.open(bucket)?,
+        };
+        runtime.register_object_store(url.as_ref(), Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+/// The store and the path inside it for a path of the lake: absolute (`/…`, `file:/…`, `file:///…`) or
+/// `s3://bucket/…`. Nothing is percent-decoded: Paimon's names, such as the partition `a%2Fb`, are literal.
+pub(crate) fn locate(path: &str, options: &LakeOptions) -> Result<(Storage, Path)> {
+    let (scheme, rest) = match path.split_once(':') {
+        Some((scheme, rest)) if !scheme.contains('/') => (scheme, rest),
+        _ => ("file", path),
+    };
+    match scheme {
+        "file" if rest.starts_with('/') => {
+            Ok((Storage::Local, parse(path, rest.trim_start_matches('/'))?))
+        }
+        "s3" | "s3a" => {
+            let bucket_and_key = rest.strip_prefix("//").unwrap_or_default();
+            let (bucket, key) = bucket_and_key.split_once('/').unwrap_or((bucket_and_key, ""));
+            if bucket.is_empty() {
+                return Err(LakeError::option("warehouse", format!("{path:?} names no bucket")));
+            }
+            let storage =
+                Storage::S3 { bucket: bucket.to_owned(), options: S3Options::of(options)? };
+            Ok((storage, parse(path, key)?))
+        }
+        "file" => Err(LakeError::option("warehouse", format!("{path:?} is not an absolute path"))),
+        other => Err(LakeError::option("warehouse", format!("storage {other:?} is not supported"))),
+    }
+}
+
+fn parse(path: &str, key: &str) -> Result<Path> {
+    Path::parse(key).map_err(|error| LakeError::corrupt(format!("path {path:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local() -> LakeOptions {
+        LakeOptions::new([("warehouse", "/lake")]).unwrap()
+    }
+
+    #[test]
+    fn local_paths_are_literal_in_every_spelling() {
+        for path in ["/lake/p=a%2Fb c/f", "file:/lake/p=a%2Fb c/f", "file:///lake/p=a%2Fb c/f"] {
+            let (storage, inside) = locate(path, &local()).unwrap();
+            assert_eq!(storage, Storage::Local);
+            assert_eq!(inside.as_ref(), "lake/p=a%2Fb c/f");
+        }
+        assert!(locate("/lake/../etc/passwd", &local()).is_err());
+    }
+
+    #[test]
+    fn one_bucket_with_two_configurations_is_two_stores() {
+        let with = |endpoint: &str| {
+            let options =
+                LakeOptions::new([("warehouse", "s3://b/w"), ("fs.s3a.endpoint", endpoint)]);
+            Storage::of("s3a://b/w/file", &options.unwrap()).unwrap()
+        };
+        let (one, two) = (with("http://one:9000"), with("http://two:9000"));
+        assert_ne!(one.url().unwrap(), two.url().unwrap());
+        assert_eq!(one.url().unwrap(), with("http://one:9000").url().unwrap());
+        let runtime = RuntimeEnv::default();
+        let store = one.open(&runtime).unwrap();
+        assert!(Arc::ptr_eq(&store, &one.open(&runtime).unwrap()));
+        assert!(!Arc::ptr_eq(&store, &two.open(&runtime).unwrap()));
+    }
+}

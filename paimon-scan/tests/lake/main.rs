@@ -1,0 +1,13 @@
+//! Tables written by Java Paimon, read here, against what Paimon's own reader makes of them.
+//!
+//! `tests/warehouse` and `tests/expected` are written by `testdata/regenerate.sh`; nothing here needs Java.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod failures;
+mod filters;
+mod oracle;
+mod provider;
+mod refusals;
+mod rows;
+mod traps;

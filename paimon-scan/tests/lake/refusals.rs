@@ -1,0 +1,53 @@
+//! What is not read right is refused by name.
+
+use paimon_scan::{LakeCatalog, LakeError};
+
+use crate::provider::*;
+
+#[tokio::test]
+async fn options_and_types_that_change_the_rows_are_refused_by_name() {
+    let cases = [
+        ("first_row", "merge-engine"),
+        ("partial_update", "merge-engine"),
+        ("aggregation", "merge-engine"),
+        ("sequence_field", "sequence.field"),
+        ("ignore_delete", "ignore-delete"),
+        ("orc", "file.format"),
+        ("postpone", "bucket"),
+        ("merge_on_read", "deletion-vectors.merge-on-read"),
+        ("record_level", "record-level.expire-time"),
+        ("row_tracking", "row-tracking.enabled"),
+        ("variant", "VARIANT"),
+        ("nano_key", "at"),
+    ];
+    let catalog = LakeCatalog::open(&options()).unwrap();
+    for (table, named) in cases {
+        let name = format!("refused_{table}");
+        let error = catalog.table("lake", &name).await.err().unwrap_or_else(|| panic!("{name}"));
+        assert!(matches!(error, LakeError::Unsupported { .. }), "{name}: {error}");
+        let text = error.to_string();
+        assert!(text.contains(named) && text.contains(&name), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_not_read_right_are_refused_by_name() {
+    for (name, named) in [("refused_mixed_format", "avro"), ("narrowed", "\"s\"")] {
+        let error = table(name).await.plan(None).await.unwrap_err();
+        assert!(matches!(error, LakeError::Unsupported { .. }), "{name}: {error}");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_names_are_not_found() {
+    let catalog = LakeCatalog::open(&options()).unwrap();
+    for (database, table) in
+        [("lake", "nothing"), ("nothing", "pk_overlap"), ("lake", "pk_overlap$files")]
+    {
+        let error = catalog.table(database, table).await.err().unwrap();
+        assert!(matches!(error, LakeError::NotFound { .. }), "{database}.{table}: {error}");
+    }
+    let error = catalog.list_tables("nothing").await.unwrap_err();
+    assert!(matches!(error, LakeError::NotFound { .. }), "{error}");
+}
