@@ -6,7 +6,7 @@ use paimon::spec::{DataFileMeta, DataType as PaimonType, Datum, TableSchema};
 
 use crate::error::{LakeError, Result};
 use crate::file::ColumnBounds;
-use crate::schema::LakeSchema;
+use crate::schema::{LakeSchema, loses_digits};
 
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
@@ -113,7 +113,7 @@ fn is_exact(of: &PaimonType) -> bool {
             | PaimonType::Time(_)
             | PaimonType::Timestamp(_)
             | PaimonType::LocalZonedTimestamp(_)
-    )
+    ) && !loses_digits(of)
 }
 
 /// Bounds as the engine's file statistics. They hold for a masked file too: hiding rows keeps bounds,

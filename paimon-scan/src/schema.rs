@@ -7,7 +7,7 @@
 //! | CHAR, VARCHAR / BINARY, VARBINARY | Utf8View / BinaryView, inside nested types Utf8 / Binary (a map with view keys cannot be looked into) |
 //! | TIME | Time64(ns): the engine has no coercion between its own time literals and Time32 |
 //! | TIMESTAMP(0–3) | Timestamp(ms) |
-//! | TIMESTAMP(4–9) | Timestamp(µs): nanoseconds are cut off, as MySQL does; a nanosecond Arrow timestamp ends in 2262 and wraps silently |
+//! | TIMESTAMP(4–9) | Timestamp(µs): a nanosecond Arrow timestamp ends in 2262 and wraps silently. Nanoseconds are cut off, as MySQL does; before 1970 Paimon writes some of them as a negative rest of the day, and those come out one microsecond late |
 //! | … WITH LOCAL TIME ZONE | the same, in UTC |
 //! | ARRAY, MAP, ROW | List, Map, Struct |
 //! | others | refused |
