@@ -13,7 +13,9 @@ const NANOS_PER_MILLI: i64 = 1_000_000;
 /// A Paimon value as a scalar of the column's Arrow type.
 pub(crate) fn scalar(datum: Option<Datum>, data_type: &DataType) -> Result<ScalarValue> {
     let mismatch = |datum: &Datum| {
-        LakeError::corrupt(format!("value {datum:?} in the place of one of type {data_type}"))
+        LakeError::corrupt(format!(
+            "value {datum:?} in the place of one of type {data_type}"
+        ))
     };
     let Some(datum) = datum else {
         return Ok(ScalarValue::try_from(data_type)?);
@@ -27,9 +29,12 @@ pub(crate) fn scalar(datum: Option<Datum>, data_type: &DataType) -> Result<Scala
         (Datum::Double(value), DataType::Float64) => ScalarValue::Float64(Some(value)),
         (Datum::String(value), DataType::Utf8View) => ScalarValue::Utf8View(Some(value)),
         (Datum::Bytes(value), DataType::BinaryView) => ScalarValue::BinaryView(Some(value)),
-        (Datum::Decimal { unscaled, scale, .. }, DataType::Decimal128(precision, to))
-            if i64::from(scale) == i64::from(*to) =>
-        {
+        (
+            Datum::Decimal {
+                unscaled, scale, ..
+            },
+            DataType::Decimal128(precision, to),
+        ) if i64::from(scale) == i64::from(*to) => {
             ScalarValue::Decimal128(Some(unscaled), *precision, *to)
         }
         (datum, _) => return Err(mismatch(&datum)),
@@ -52,9 +57,9 @@ fn integer(datum: &Datum, data_type: &DataType) -> Option<i64> {
             DataType::Timestamp(unit, _),
         ) => match unit {
             TimeUnit::Millisecond => Some(*millis),
-            TimeUnit::Microsecond => {
-                millis.checked_mul(1000)?.checked_add(i64::from(*nanos) / 1000)
-            }
+            TimeUnit::Microsecond => millis
+                .checked_mul(1000)?
+                .checked_add(i64::from(*nanos) / 1000),
             _ => None,
         },
         _ => None,
@@ -88,8 +93,9 @@ pub(crate) fn of_file(
     schema: &LakeSchema,
 ) -> Vec<ColumnBounds> {
     let columns = table.fields().iter().zip(schema.columns.fields());
-    let bounds = columns.filter(|(field, _)| is_exact(field.data_type())).filter_map(
-        |(field, column)| {
+    let bounds = columns
+        .filter(|(field, _)| is_exact(field.data_type()))
+        .filter_map(|(field, column)| {
             let stats = meta.value_stats_for_field(table.id(), table.fields(), field)?;
             Some(ColumnBounds {
                 field_id: field.id(),
@@ -97,8 +103,7 @@ pub(crate) fn of_file(
                 max: integer(&stats.max_value?, column.data_type())?,
                 nulls: stats.null_count.and_then(|nulls| nulls.try_into().ok()),
             })
-        },
-    );
+        });
     bounds.collect()
 }
 
@@ -118,7 +123,11 @@ fn is_exact(of: &PaimonType) -> bool {
 
 /// Bounds as the engine's file statistics. They hold for a masked file too: hiding rows keeps bounds,
 /// though not the number of nulls.
-pub(crate) fn statistics(bounds: &ColumnBounds, data_type: &DataType, masked: bool) -> ColumnStatistics {
+pub(crate) fn statistics(
+    bounds: &ColumnBounds,
+    data_type: &DataType,
+    masked: bool,
+) -> ColumnStatistics {
     let exact = |value| match integer_scalar(value, data_type) {
         Some(value) => Precision::Exact(value),
         None => Precision::Absent,

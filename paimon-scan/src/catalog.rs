@@ -1,6 +1,7 @@
 //! Names → tables.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use paimon::catalog::{Catalog, Identifier};
@@ -39,7 +40,10 @@ impl LakeCatalog {
         }
         let catalog = FileSystemCatalog::new(paimon)
             .map_err(|error| LakeError::from_paimon(error, "catalog", None))?;
-        Ok(Self { catalog: Arc::new(catalog), options: Arc::new(options.clone()) })
+        Ok(Self {
+            catalog: Arc::new(catalog),
+            options: Arc::new(options.clone()),
+        })
     }
 
     /// Databases of the lake.
@@ -68,7 +72,9 @@ impl LakeCatalog {
         let full = format!("{database}.{name}");
         // Paimon reads `t$branch_x` as a branch and `t$files` as a system table
         if name.contains('$') {
-            return Err(LakeError::NotFound { what: format!("table {full}") });
+            return Err(LakeError::NotFound {
+                what: format!("table {full}"),
+            });
         }
         let table = self
             .catalog
@@ -77,7 +83,24 @@ impl LakeCatalog {
             .map_err(|error| LakeError::from_paimon(error, &full, None))?;
         let kind = refusal::kind_of(&full, table.schema())?;
         let schema = LakeSchema::of(&full, table.schema(), kind)?;
-        Ok(LakeTable { table, name: full, schema, options: Arc::clone(&self.options) })
+        Ok(LakeTable {
+            table,
+            name: full,
+            schema,
+            options: Arc::clone(&self.options),
+        })
+    }
+}
+
+impl fmt::Debug for LakeCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LakeCatalog").field(&self.options).finish()
+    }
+}
+
+impl fmt::Debug for LakeTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LakeTable").field(&self.name).finish()
     }
 }
 

@@ -21,7 +21,10 @@ fn check_fields(old: &[DataField], new: &[DataField]) -> Result<(), String> {
             && !keeps_values(before.data_type(), field.data_type())
         {
             let (from, to) = (before.data_type(), field.data_type());
-            return Err(format!("column {:?} changed from {from:?} to {to:?}", field.name()));
+            return Err(format!(
+                "column {:?} changed from {from:?} to {to:?}",
+                field.name()
+            ));
         }
     }
     Ok(())

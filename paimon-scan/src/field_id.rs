@@ -33,7 +33,11 @@ struct FieldIdAdapter {
 
 impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        Ok(Arc::new(FieldIdAdapter { table, file, required: Arc::clone(&self.required) }))
+        Ok(Arc::new(FieldIdAdapter {
+            table,
+            file,
+            required: Arc::clone(&self.required),
+        }))
     }
 }
 
@@ -53,9 +57,15 @@ impl FieldIdAdapter {
         let Some(id) = field_id(wanted) else {
             return exec_err!("column {:?} of the table has no field id", column.name());
         };
-        let mut found =
-            self.file.fields().iter().enumerate().filter(|(_, field)| field_id(field) == Some(id));
-        let Some((position, field)) = found.next() else { return self.absent(wanted, id) };
+        let mut found = self
+            .file
+            .fields()
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| field_id(field) == Some(id));
+        let Some((position, field)) = found.next() else {
+            return self.absent(wanted, id);
+        };
         if found.next().is_some() {
             return exec_err!("the file has two columns with field id {id}");
         }
@@ -73,7 +83,10 @@ impl FieldIdAdapter {
     /// A column added after the file was written is null in it.
     fn absent(&self, wanted: &Field, id: i32) -> Result<Arc<dyn PhysicalExpr>> {
         if !wanted.is_nullable() || self.required.contains(&id) {
-            return exec_err!("column {:?} (field id {id}) is not in the file", wanted.name());
+            return exec_err!(
+                "column {:?} (field id {id}) is not in the file",
+                wanted.name()
+            );
         }
         let null = ScalarValue::try_from(wanted.data_type())?;
         let metadata = Some(wanted.metadata().into());

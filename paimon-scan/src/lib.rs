@@ -22,6 +22,7 @@ mod evolution;
 mod field_id;
 mod file;
 mod key;
+mod key_set;
 mod options;
 mod plan;
 mod reader;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -37,8 +37,14 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
         let path = file.object_meta.location.clone();
-        let inner = self.cached.create_reader(partition, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path }))
+        let inner = self
+            .cached
+            .create_reader(partition, file, metadata_size_hint, metrics)?;
+        Ok(Box::new(LakeFileReader {
+            inner,
+            store: Arc::clone(&self.store),
+            path,
+        }))
     }
 }
 
@@ -51,9 +57,9 @@ struct LakeFileReader {
 async fn explain<T>(store: &dyn ObjectStore, path: &Path, result: Result<T>) -> Result<T> {
     let Err(error) = result else { return result };
     match store.head(path).await {
-        Err(gone @ object_store::Error::NotFound { .. }) => {
-            Err(ParquetError::External(Box::new(LakeError::from_store(gone))))
-        }
+        Err(gone @ object_store::Error::NotFound { .. }) => Err(ParquetError::External(Box::new(
+            LakeError::from_store(gone),
+        ))),
         _ => Err(error),
     }
 }

@@ -39,15 +39,30 @@ const IGNORE_DELETE: &str = ".ignore-delete";
 pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
     let refuse = |what: String| Err(LakeError::unsupported(table, what));
     let options = schema.options();
-    let named = |key: &str| options.get(key).map(|value| format!("option {key} = {value:?}"));
-    let is_on = |key: &str| options.get(key).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
+    let named = |key: &str| {
+        options
+            .get(key)
+            .map(|value| format!("option {key} = {value:?}"))
+    };
+    let is_on = |key: &str| {
+        options
+            .get(key)
+            .is_some_and(|v| !v.eq_ignore_ascii_case("false"))
+    };
     if let Some(what) = MUST_BE_ABSENT.iter().find_map(|key| named(key)) {
         return refuse(what);
     }
-    if let Some(what) = MUST_BE_OFF.iter().filter(|key| is_on(key)).find_map(|key| named(key)) {
+    if let Some(what) = MUST_BE_OFF
+        .iter()
+        .filter(|key| is_on(key))
+        .find_map(|key| named(key))
+    {
         return refuse(what);
     }
-    if let Some(key) = options.keys().find(|key| key.ends_with(IGNORE_DELETE) && is_on(key)) {
+    if let Some(key) = options
+        .keys()
+        .find(|key| key.ends_with(IGNORE_DELETE) && is_on(key))
+    {
         return refuse(format!("option {key}"));
     }
     // Before 1.1 a default was filled in on read.
@@ -57,14 +72,23 @@ pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
     {
         return refuse(format!("option {key}"));
     }
-    let allowed = [("type", "table"), ("file.format", "parquet"), ("merge-engine", "deduplicate")];
+    let allowed = [
+        ("type", "table"),
+        ("file.format", "parquet"),
+        ("merge-engine", "deduplicate"),
+    ];
     for (key, only) in allowed {
-        let other = options.get(key).filter(|value| !value.eq_ignore_ascii_case(only));
+        let other = options
+            .get(key)
+            .filter(|value| !value.eq_ignore_ascii_case(only));
         if let Some(what) = other.and_then(|_| named(key)) {
             return refuse(what);
         }
     }
-    if options.get("bucket").is_some_and(|buckets| buckets.trim() == "-2") {
+    if options
+        .get("bucket")
+        .is_some_and(|buckets| buckets.trim() == "-2")
+    {
         return refuse("option bucket = \"-2\" (postponed buckets)".into());
     }
     let vectors = is_on("deletion-vectors.enabled");
@@ -73,7 +97,11 @@ pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
         true => Ok(TableKind::Append),
         false => {
             check_key(table, schema)?;
-            Ok(if vectors { TableKind::DeletionVectors } else { TableKind::Deduplicate })
+            Ok(if vectors {
+                TableKind::DeletionVectors
+            } else {
+                TableKind::Deduplicate
+            })
         }
     }
 }

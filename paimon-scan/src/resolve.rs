@@ -12,14 +12,12 @@ use arrow::record_batch::RecordBatch;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::TryStreamExt;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use roaring::RoaringBitmap;
-use std::hash::BuildHasher;
 
 use crate::error::{LakeError, Result};
 use crate::file::LakeFile;
 use crate::key::KeyEncoder;
+use crate::key_set::{KeySet, Version, Winners};
 use crate::options::LakeOptions;
 use crate::scan::{MaskedFile, Scan, ScanRequest};
 use crate::schema::{LakeSchema, TableKind, field_id, field_with_id};
@@ -72,11 +70,15 @@ pub async fn derive_deletion_vectors(
 
 fn check_complete(members: &[&LakeFile], schema: &LakeSchema) -> Result<()> {
     let whole = members.iter().all(|file| {
-        file.section.as_ref().is_some_and(|section| section.files as usize == members.len())
+        file.section
+            .as_ref()
+            .is_some_and(|section| section.files as usize == members.len())
     });
     match whole && schema.kind != TableKind::Append {
         true => Ok(()),
-        false => Err(LakeError::corrupt("a section of overlapping files is not complete")),
+        false => Err(LakeError::corrupt(
+            "a section of overlapping files is not complete",
+        )),
     }
 }
 
@@ -116,8 +118,10 @@ impl<'a> Resolver<'a> {
         context: &'a Arc<TaskContext>,
     ) -> Result<Self> {
         let key = schema.merge_key();
-        let key: Vec<Field> =
-            key.iter().map(|column| schema.columns.field(*column).clone()).collect();
+        let key: Vec<Field> = key
+            .iter()
+            .map(|column| schema.columns.field(*column).clone())
+            .collect();
         Ok(Self {
             hidden: vec![RoaringBitmap::new(); files.len()],
             encoder: KeyEncoder::new(&key)?,
@@ -147,7 +151,11 @@ impl<'a> Resolver<'a> {
             let newer = seen.len();
             for file in run {
                 let deletes = self.files[*file].delete_rows != Some(0);
-                let want = Want { keys: last > 0, kinds: deletes, sequences: false };
+                let want = Want {
+                    keys: last > 0,
+                    kinds: deletes,
+                    sequences: false,
+                };
                 let mut hidden = std::mem::take(&mut self.hidden[*file]);
                 self.read(*file, want, |this, versions| {
                     let newer = (age < last).then_some(newer);
@@ -171,7 +179,10 @@ impl<'a> Resolver<'a> {
     ) -> Result<()> {
         if let Some(kinds) = versions.kinds {
             let rows = kinds.iter().zip(versions.first_row..);
-            hidden.extend(rows.filter(|(kind, _)| is_delete(**kind)).map(|(_, row)| row));
+            hidden.extend(
+                rows.filter(|(kind, _)| is_delete(**kind))
+                    .map(|(_, row)| row),
+            );
         }
         if versions.keys.is_empty() {
             return Ok(());
@@ -200,7 +211,11 @@ impl<'a> Resolver<'a> {
         let mut winners = Winners::default();
         for file in 0..self.files.len() {
             let kinds = self.files[file].delete_rows != Some(0);
-            let want = Want { keys: true, kinds, sequences: true };
+            let want = Want {
+                keys: true,
+                kinds,
+                sequences: true,
+            };
             self.read(file, want, |this, versions| {
                 let keys = this.encoder.encode(versions.keys)?;
                 for (offset, key) in keys.iter().enumerate() {
@@ -218,7 +233,7 @@ impl<'a> Resolver<'a> {
             })
             .await?;
         }
-        for version in winners.versions.iter().filter(|version| version.delete) {
+        for version in winners.versions().filter(|version| version.delete) {
             self.hidden[version.file as usize].insert(version.row);
         }
         self.memory.free();
@@ -239,9 +254,11 @@ impl<'a> Resolver<'a> {
             let versions = versions(&batch, want, self.key.len(), first_row)?;
             each(self, &versions)?;
             let rows = u32::try_from(batch.num_rows()).ok();
-            first_row = rows.and_then(|rows| first_row.checked_add(rows)).ok_or_else(|| {
-                LakeError::corrupt(format!("file {:?} is too long", self.files[file].path))
-            })?;
+            first_row = rows
+                .and_then(|rows| first_row.checked_add(rows))
+                .ok_or_else(|| {
+                    LakeError::corrupt(format!("file {:?} is too long", self.files[file].path))
+                })?;
         }
         match u64::from(first_row) == self.files[file].rows {
             true => Ok(()),
@@ -258,9 +275,18 @@ impl<'a> Resolver<'a> {
         file: &LakeFile,
         want: Want,
     ) -> Result<Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
-        let mut columns: Vec<Field> = if want.keys { self.key.clone() } else { Vec::new() };
+        let mut columns: Vec<Field> = if want.keys {
+            self.key.clone()
+        } else {
+            Vec::new()
+        };
         if want.kinds {
-            columns.push(field_with_id(VALUE_KIND.0, DataType::Int8, false, VALUE_KIND.1));
+            columns.push(field_with_id(
+                VALUE_KIND.0,
+                DataType::Int8,
+                false,
+                VALUE_KIND.1,
+            ));
         }
         if want.sequences {
             let (name, id) = SEQUENCE_NUMBER;
@@ -272,7 +298,10 @@ impl<'a> Resolver<'a> {
         let request = ScanRequest {
             lake: Arc::clone(self.lake),
             schema: self.schema.clone(),
-            groups: vec![vec![MaskedFile { file: bare, hidden: None }]],
+            groups: vec![vec![MaskedFile {
+                file: bare,
+                hidden: None,
+            }]],
             projection: None,
             filter: None,
             filter_rows: false,
@@ -280,7 +309,12 @@ impl<'a> Resolver<'a> {
         };
         let required: HashSet<i32> = columns.iter().filter_map(field_id).collect();
         let columns = Arc::new(Schema::new(columns));
-        Scan { columns, required, in_order: true }.build(request, self.context)
+        Scan {
+            columns,
+            required,
+            in_order: true,
+        }
+        .build(request, self.context)
     }
 }
 
@@ -306,92 +340,10 @@ fn versions(batch: &RecordBatch, want: Want, key: usize, first_row: u32) -> Resu
         }
         false => None,
     };
-    Ok(Versions { first_row, keys, kinds, sequences })
-}
-
-/// A set of byte strings in one allocation, each with a number in order of insertion.
-#[derive(Default)]
-struct KeySet {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    table: HashTable<u32>,
-    hasher: hashbrown::DefaultHashBuilder,
-}
-
-impl KeySet {
-    fn at<'s>(bytes: &'s [u8], ends: &[usize], number: u32) -> &'s [u8] {
-        let number = number as usize;
-        let start = if number == 0 { 0 } else { ends[number - 1] };
-        &bytes[start..ends[number]]
-    }
-
-    fn len(&self) -> u32 {
-        self.ends.len() as u32
-    }
-
-    fn contains(&self, key: &[u8]) -> bool {
-        let same = |number: &u32| Self::at(&self.bytes, &self.ends, *number) == key;
-        self.table.find(self.hasher.hash_one(key), same).is_some()
-    }
-
-    /// The key's number, and whether it was known before.
-    fn get_or_insert(&mut self, key: &[u8]) -> (u32, bool) {
-        let Self { bytes, ends, table, hasher } = self;
-        let same = |number: &u32| Self::at(bytes, ends, *number) == key;
-        let rehash = |number: &u32| hasher.hash_one(Self::at(bytes, ends, *number));
-        match table.entry(hasher.hash_one(key), same, rehash) {
-            Entry::Occupied(entry) => (*entry.get(), true),
-            Entry::Vacant(entry) => {
-                let number = ends.len() as u32;
-                entry.insert(number);
-                bytes.extend_from_slice(key);
-                ends.push(bytes.len());
-                (number, false)
-            }
-        }
-    }
-
-    fn memory(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.allocation_size()
-    }
-}
-
-/// Where a version of a key is.
-#[derive(Clone, Copy)]
-struct Version {
-    sequence: i64,
-    file: u32,
-    row: u32,
-    delete: bool,
-}
-
-/// The newest version of every key met so far.
-#[derive(Default)]
-struct Winners {
-    keys: KeySet,
-    versions: Vec<Version>,
-}
-
-impl Winners {
-    /// Takes a version; returns the one that lost against it or that it lost against.
-    fn offer(&mut self, key: &[u8], version: Version) -> Result<Option<Version>> {
-        let (number, known) = self.keys.get_or_insert(key);
-        if !known {
-            self.versions.push(version);
-            return Ok(None);
-        }
-        let best = &mut self.versions[number as usize];
-        match version.sequence.cmp(&best.sequence) {
-            std::cmp::Ordering::Greater => Ok(Some(std::mem::replace(best, version))),
-            std::cmp::Ordering::Less => Ok(Some(version)),
-            std::cmp::Ordering::Equal => Err(LakeError::corrupt(format!(
-                "two versions of a key with sequence number {}",
-                version.sequence
-            ))),
-        }
-    }
-
-    fn memory(&self) -> usize {
-        self.keys.memory() + self.versions.capacity() * size_of::<Version>()
-    }
+    Ok(Versions {
+        first_row,
+        keys,
+        kinds,
+        sequences,
+    })
 }

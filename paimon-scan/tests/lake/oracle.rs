@@ -37,7 +37,14 @@ pub fn render(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 fn render_row(batch: &RecordBatch, row: usize) -> String {
-    Value::Array(batch.columns().iter().map(|column| cell(column, row)).collect()).to_string()
+    Value::Array(
+        batch
+            .columns()
+            .iter()
+            .map(|column| cell(column, row))
+            .collect(),
+    )
+    .to_string()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -55,10 +62,16 @@ fn cell(array: &dyn Array, row: usize) -> Value {
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Float32 => {
-            format!("{:08x}", array.as_primitive::<Float32Type>().value(row).to_bits())
+            format!(
+                "{:08x}",
+                array.as_primitive::<Float32Type>().value(row).to_bits()
+            )
         }
         DataType::Float64 => {
-            format!("{:016x}", array.as_primitive::<Float64Type>().value(row).to_bits())
+            format!(
+                "{:016x}",
+                array.as_primitive::<Float64Type>().value(row).to_bits()
+            )
         }
         DataType::Decimal128(..) => array.as_primitive::<Decimal128Type>().value_as_string(row),
         DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
@@ -72,16 +85,18 @@ fn cell(array: &dyn Array, row: usize) -> Value {
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             (array.as_primitive::<TimestampMillisecondType>().value(row) * 1000).to_string()
         }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            array.as_primitive::<TimestampMicrosecondType>().value(row).to_string()
-        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => array
+            .as_primitive::<TimestampMicrosecondType>()
+            .value(row)
+            .to_string(),
         DataType::List(_) => {
             let values = array.as_list::<i32>().value(row);
             return Value::Array((0..values.len()).map(|i| cell(&values, i)).collect());
         }
         DataType::Map(..) => {
             let entries = array.as_map().value(row);
-            let pair = |i| Value::Array(vec![cell(entries.column(0), i), cell(entries.column(1), i)]);
+            let pair =
+                |i| Value::Array(vec![cell(entries.column(0), i), cell(entries.column(1), i)]);
             return Value::Array((0..entries.len()).map(pair).collect());
         }
         DataType::Struct(_) => {

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
-use paimon_scan::TableKind;
+use paimon_scan::{LakeCatalog, LakeOptions, TableKind};
 
 use crate::oracle::{expected, render};
 use crate::provider::*;
@@ -42,7 +42,12 @@ async fn rows_are_those_of_java_in_every_way_to_read() {
         let (table, snapshot) = split(name);
         for how in all_ways() {
             let (session, plan) = session(table, snapshot, how).await;
-            let columns = plan.schema.columns.fields().iter().map(|field| field.name());
+            let columns = plan
+                .schema
+                .columns
+                .fields()
+                .iter()
+                .map(|field| field.name());
             assert!(columns.eq(&names), "{name}");
             let read = render(&sql(&session, "select * from t").await);
             match name {
@@ -79,7 +84,13 @@ async fn counts_from_metadata_are_right_and_absent_when_not_proven() {
         assert_eq!(plan.exact_rows(), (!dirty).then_some(rows), "{name}");
     }
     // of the tables above, these must not need a merge
-    for name in ["append_plain", "pk_compacted@5", "pk_dv", "pk_dv64", "legacy_log"] {
+    for name in [
+        "append_plain",
+        "pk_compacted@5",
+        "pk_dv",
+        "pk_dv64",
+        "legacy_log",
+    ] {
         let (table, snapshot) = split(name);
         assert!(plan(table, snapshot).await.exact_rows().is_some(), "{name}");
     }
@@ -88,10 +99,22 @@ async fn counts_from_metadata_are_right_and_absent_when_not_proven() {
 #[tokio::test]
 async fn only_overlapping_files_are_resolved() {
     let plan = plan("pk_overlap", None).await;
-    let files: Vec<_> = plan.buckets.iter().flat_map(|bucket| &bucket.files).collect();
+    let files: Vec<_> = plan
+        .buckets
+        .iter()
+        .flat_map(|bucket| &bucket.files)
+        .collect();
     assert!(files.iter().any(|file| file.section.is_none()));
-    assert!(files.iter().any(|file| file.section.as_ref().is_some_and(|s| s.files == 1)));
-    assert!(files.iter().any(|file| file.section.as_ref().is_some_and(|s| s.files > 2)));
+    assert!(
+        files
+            .iter()
+            .any(|file| file.section.as_ref().is_some_and(|s| s.files == 1))
+    );
+    assert!(
+        files
+            .iter()
+            .any(|file| file.section.as_ref().is_some_and(|s| s.files > 2))
+    );
 }
 
 #[tokio::test]
@@ -99,13 +122,19 @@ async fn schemas_tell_keys_partitions_kinds_and_system_columns() {
     let schema = |name| async move { table(name).await.schema().clone() };
     let partitioned = schema("pk_partitioned").await;
     assert_eq!(partitioned.kind, TableKind::Deduplicate);
-    assert_eq!((partitioned.primary_key.as_slice(), partitioned.merge_key()), (&[0, 1][..], vec![1]));
+    assert_eq!(
+        (partitioned.primary_key.as_slice(), partitioned.merge_key()),
+        (&[0, 1][..], vec![1])
+    );
     assert_eq!(partitioned.partition_key, [0]);
     assert_eq!(partitioned.buckets, 1);
     assert_eq!(schema("pk_dv").await.kind, TableKind::DeletionVectors);
     assert_eq!(schema("append_plain").await.kind, TableKind::Append);
     assert!(schema("append_plain").await.system_columns().is_none());
-    assert_eq!(schema("legacy_log").await.system_columns().unwrap().offset, 2);
+    assert_eq!(
+        schema("legacy_log").await.system_columns().unwrap().offset,
+        2
+    );
     let composite = schema("pk_composite").await;
     assert_eq!(composite.primary_key, [1, 2, 3]);
 }
@@ -113,21 +142,62 @@ async fn schemas_tell_keys_partitions_kinds_and_system_columns() {
 #[tokio::test]
 async fn partitions_are_typed_values_whatever_their_folders_are_called() {
     let plan = plan("append_partitioned", None).await;
-    let mut partitions: Vec<String> =
-        plan.buckets.iter().map(|bucket| format!("{:?}", bucket.partition)).collect();
+    let mut partitions: Vec<String> = plan
+        .buckets
+        .iter()
+        .map(|bucket| format!("{:?}", bucket.partition))
+        .collect();
     partitions.sort();
     partitions.dedup();
     assert_eq!(partitions.len(), 10);
-    assert!(partitions.iter().any(|p| p.contains("a/b:c%25=d?e#f")), "{partitions:?}");
-    assert!(partitions.iter().any(|p| p.contains("Utf8View(NULL), Date32(\"2024-10-04\")")));
+    assert!(
+        partitions.iter().any(|p| p.contains("a/b:c%25=d?e#f")),
+        "{partitions:?}"
+    );
+    assert!(
+        partitions
+            .iter()
+            .any(|p| p.contains("Utf8View(NULL), Date32(\"2024-10-04\")"))
+    );
 }
 
 #[tokio::test]
 async fn databases_and_tables_are_listed() {
-    let catalog = paimon_scan::LakeCatalog::open(&options()).unwrap();
+    let catalog = LakeCatalog::open(&options()).unwrap();
     assert_eq!(catalog.list_databases().await.unwrap(), ["lake"]);
     let tables = catalog.list_tables("lake").await.unwrap();
-    assert!(tables.contains(&"pk_overlap".to_owned()) && tables.contains(&"refused_orc".to_owned()));
-    let empty = plan("empty", None).await;
+    assert!(
+        tables.contains(&"pk_overlap".to_owned()) && tables.contains(&"refused_orc".to_owned())
+    );
+    let (session, empty) = session("empty", None, PLAIN).await;
     assert_eq!((empty.snapshot_id, empty.exact_rows()), (None, Some(0)));
+    assert!(render(&sql(&session, "select * from t").await).is_empty());
+}
+
+#[tokio::test]
+async fn a_warehouse_may_be_spelled_in_three_ways() {
+    let path = crate::oracle::warehouse();
+    for spelling in ["", "file:", "file://"] {
+        let lake = LakeOptions::new([("warehouse", format!("{spelling}{}", path.display()))]);
+        let lake = std::sync::Arc::new(lake.unwrap());
+        let table = LakeCatalog::open(&lake)
+            .unwrap()
+            .table("lake", "pk_dv")
+            .await
+            .unwrap();
+        let (plan, context) = (table.plan(None).await.unwrap(), PLAIN.session());
+        let files = masked_in(&plan, &context, &lake).await.unwrap();
+        let provider = LakeProvider {
+            schema: plan.schema,
+            files,
+            how: PLAIN,
+            lake,
+        };
+        let frame = context.read_table(std::sync::Arc::new(provider)).unwrap();
+        assert_eq!(
+            render(&frame.collect().await.unwrap()),
+            expected("pk_dv").1,
+            "{spelling:?}"
+        );
+    }
 }
