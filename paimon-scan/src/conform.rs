@@ -5,7 +5,7 @@
 //! 500 µs` would become `ms_column = 1 ms`).
 
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, new_null_array};
@@ -151,7 +151,7 @@ fn conform_map(map: &MapArray, from: &Field, to: &FieldRef, sorted: bool) -> Res
 }
 
 /// Evaluates a file's column as the table's.
-#[derive(Debug, Clone, Eq, Hash)]
+#[derive(Debug, Clone, Eq)]
 pub(crate) struct ConformExpr {
     input: Arc<dyn PhysicalExpr>,
     from: FieldRef,
@@ -167,6 +167,14 @@ impl ConformExpr {
 impl PartialEq for ConformExpr {
     fn eq(&self, other: &Self) -> bool {
         self.input.eq(&other.input) && self.from == other.from && self.to == other.to
+    }
+}
+
+impl Hash for ConformExpr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.input.hash(state);
+        self.from.hash(state);
+        self.to.hash(state);
     }
 }
 
