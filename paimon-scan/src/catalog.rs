@@ -11,6 +11,7 @@ use crate::error::{LakeError, Result};
 use crate::options::LakeOptions;
 use crate::refusal;
 use crate::schema::LakeSchema;
+use crate::storage;
 
 /// A Paimon catalog on a file system or object store. Cheap to clone.
 #[derive(Clone)]
@@ -35,7 +36,10 @@ impl LakeCatalog {
     /// `Option` when Paimon does not take the options.
     pub fn open(options: &LakeOptions) -> Result<Self> {
         let mut paimon = Options::new();
-        for (key, value) in options.iter() {
+        for (key, value) in storage::defaults(options)?
+            .into_iter()
+            .chain(options.iter())
+        {
             paimon.set(key, value);
         }
         let catalog = FileSystemCatalog::new(paimon)

@@ -347,3 +347,6 @@ fn versions(batch: &RecordBatch, want: Want, key: usize, first_row: u32) -> Resu
         sequences,
     })
 }
+
+#[cfg(test)]
+mod tests;

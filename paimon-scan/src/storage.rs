@@ -27,6 +27,19 @@ const S3_ALIASES: [(&str, &str); 3] = [
     ("path.style.access", "path-style-access"),
 ];
 
+/// Where S3-compatible stores that have no regions are, too.
+const S3_REGION: &str = "us-east-1";
+
+/// Options that Paimon's own reader of metadata needs to find what we find without them.
+pub(crate) fn defaults(options: &LakeOptions) -> Result<Option<(&'static str, &'static str)>> {
+    Ok(match Storage::of(options.warehouse(), options)? {
+        Storage::S3 { options, .. } if options.get("region").is_none() => {
+            Some(("s3.region", S3_REGION))
+        }
+        _ => None,
+    })
+}
+
 /// A store, not opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Storage {
@@ -88,7 +101,7 @@ impl S3Options {
     fn open(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
-            .with_region(self.get("region").unwrap_or("us-east-1"))
+            .with_region(self.get("region").unwrap_or(S3_REGION))
             .with_virtual_hosted_style_request(!self.is_set("path-style-access"))
             .with_skip_signature(self.is_set("anonymous"));
         if let Some(endpoint) = self.get("endpoint") {
