@@ -1,1 +1,34 @@
-//! fluss-scan
+//! A native read client for Apache Fluss: the stream half of a table, as Arrow batches.
+//!
+//! Read in this order:
+//!
+//! * [`options`]: addresses, credentials, limits
+//! * [`types`], [`table`]: what Fluss says about a table
+//! * [`client`]: metadata, leaders, offsets; [`connection`] and [`messages`] below it
+//! * [`log`]: bounded reads of a bucket's log, local and tiered
+//! * [`kv`]: the current state of a primary-key bucket
+//!
+//! Coded against the protocol of Fluss 1.0 and negotiated per connection by ApiVersions, so that 0.9 servers
+//! are served too; a call that a server does not list is never sent, because it would never be answered.
+//! Every call has a deadline, every frame and buffer a limit that is checked before it is allocated.
+//!
+//! Absent on purpose: writing, administration, consumer groups, and anything of DataFusion or of the lake.
+
+pub mod client;
+mod connection;
+mod cursor;
+pub mod error;
+pub mod kv;
+pub mod log;
+mod messages;
+pub mod options;
+pub mod table;
+pub mod types;
+
+pub use client::{FlussClient, OffsetSpec};
+pub use error::{Error, Result};
+pub use kv::{KvScan, KvState};
+pub use log::{ChangeType, LogBatch, LogScan};
+pub use options::ClientOptions;
+pub use table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
+pub use types::{Column, FlussType};

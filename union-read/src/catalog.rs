@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
-use fluss_scan::{FlussClient, TableInfo, TablePath};
+use fluss_scan::{FlussClient, TablePath};
+
+pub use fluss_scan::TableInfo;
 
 use crate::read_point::ReadPoints;
 use crate::source::{Connections, Source};

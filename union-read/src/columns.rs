@@ -9,13 +9,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::row::Rows;
 use fluss_scan::{FlussType, TableInfo};
-use paimon_scan::LakeSchema;
+use paimon_scan::{KeyEncoder, LakeSchema};
 
 use crate::{Error, Result};
 
-/// Field metadata: the id by which Parquet files of the lake know a column.
-pub const FIELD_ID: &str = "PARQUET:field_id";
 /// Field metadata: the fractional digits of a time or timestamp, where the unit has more.
 pub const PRECISION: &str = "millrace.precision";
 /// Field metadata: the comment of a column.
@@ -57,24 +56,36 @@ impl Columns {
         !self.keys.is_empty()
     }
 
-    /// The table's schema with the field id of each column in the lake.
+    /// For each column its position in the lake; `None` for one that the lake does not have yet, whose
+    /// lake rows are NULL there.
     ///
-    /// Columns are matched by name here, between the current schemas of both halves, and by id from
-    /// here on. A column that the lake does not have yet gets an id that no file has: its rows read
-    /// as NULL.
-    pub fn with_field_ids(&self, lake: &LakeSchema) -> Result<SchemaRef> {
-        let ids: HashMap<&str, i32> =
-            lake.columns.iter().map(|c| (c.name.as_str(), c.field_id)).collect();
-        let with_id = |(position, field): (usize, &Arc<Field>)| {
-            let absent = i32::MIN.saturating_add(i32::try_from(position).unwrap_or(i32::MAX));
-            let id = ids.get(field.name().as_str()).copied().unwrap_or(absent);
-            let mut metadata = field.metadata().clone();
-            metadata.insert(FIELD_ID.into(), id.to_string());
-            let nullable = field.is_nullable() || id == absent;
-            field.as_ref().clone().with_metadata(metadata).with_nullable(nullable)
-        };
-        let fields: Fields = self.schema.fields().iter().enumerate().map(with_id).collect();
-        Ok(Arc::new(Schema::new(fields)))
+    /// Columns are matched by name between the current schemas of both halves; from there on the lake
+    /// matches them by field id.
+    pub fn in_lake(&self, lake: &LakeSchema) -> Vec<Option<usize>> {
+        let position = |field: &Arc<Field>| lake.columns.index_of(field.name()).ok();
+        self.schema.fields().iter().map(position).collect()
+    }
+}
+
+/// The key columns of batches with one layout.
+#[derive(Debug)]
+pub struct Key {
+    positions: Vec<usize>,
+    encoder: KeyEncoder,
+}
+
+impl Key {
+    /// The key at these positions of batches with this schema.
+    pub fn new(schema: &Schema, positions: Vec<usize>) -> Result<Self> {
+        let fields = positions.iter().map(|position| schema.field(*position));
+        Ok(Self { encoder: KeyEncoder::new(fields)?, positions })
+    }
+
+    /// One byte string per row, equal exactly where the keys are.
+    pub fn encode(&self, batch: &RecordBatch) -> Result<Rows> {
+        let columns: Vec<ArrayRef> =
+            self.positions.iter().map(|i| Arc::clone(batch.column(*i))).collect();
+        Ok(self.encoder.encode(&columns)?)
     }
 }
 
@@ -152,12 +163,12 @@ fn unit(precision: u8) -> TimeUnit {
     }
 }
 
-/// The columns of a batch in the types of `schema`, position by position.
-pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    if batch.num_columns() != schema.fields().len() {
+/// Columns in the types of `schema`, position by position, as a batch of `rows` rows.
+pub fn conform(columns: &[ArrayRef], rows: usize, schema: &SchemaRef) -> Result<RecordBatch> {
+    if columns.len() != schema.fields().len() {
         return Err(Error::Corrupt(format!(
             "{} columns where {} were asked for",
-            batch.num_columns(),
+            columns.len(),
             schema.fields().len()
         )));
     }
@@ -169,8 +180,8 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         cast_with_options(array, field.data_type(), &options)
             .map_err(|e| Error::Corrupt(format!("column '{}': {e}", field.name())))
     };
-    let columns = batch.columns().iter().zip(schema.fields()).map(column).collect::<Result<_>>()?;
-    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = columns.iter().zip(schema.fields()).map(column).collect::<Result<_>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
         .map_err(|e| Error::Corrupt(e.to_string()))
 }

@@ -113,6 +113,46 @@ const VARIANTS: [(&str, Variant); 10] = [
     ("Corrupt", Error::Corrupt),
 ];
 
+impl From<paimon_scan::LakeError> for Error {
+    fn from(error: paimon_scan::LakeError) -> Self {
+        use paimon_scan::LakeError as E;
+        if error.is_expired() {
+            return Error::ReadPointGone(error.to_string());
+        }
+        if let E::Execution(inner) = &error {
+            return Error::running(inner);
+        }
+        let message = error.to_string();
+        match error {
+            E::Unsupported { .. } => Error::Unsupported(message),
+            E::Option { .. } => Error::Properties(message),
+            // Fluss names the snapshot, so a table that the lake does not have is the lake's fault
+            E::NotFound { .. } | E::Corrupt { .. } => Error::Corrupt(message),
+            _ => Error::Unavailable(message),
+        }
+    }
+}
+
+impl Error {
+    /// What stopped a scan of the lake while it ran.
+    pub fn running(error: &DataFusionError) -> Self {
+        if let Some(lake) = paimon_scan::LakeError::find(error) {
+            let message = lake.to_string();
+            return match lake {
+                lake if lake.is_expired() => Error::ReadPointGone(message),
+                paimon_scan::LakeError::Unsupported { .. } => Error::Unsupported(message),
+                paimon_scan::LakeError::Unavailable(_) => Error::Unavailable(message),
+                _ => Error::Corrupt(message),
+            };
+        }
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(message) => Error::TooLarge(message.clone()),
+            DataFusionError::ObjectStore(error) => Error::Unavailable(error.to_string()),
+            _ => Error::find(error).unwrap_or_else(|| Error::Corrupt(error.strip_backtrace())),
+        }
+    }
+}
+
 impl From<Error> for DataFusionError {
     fn from(error: Error) -> Self {
         error.into_datafusion()

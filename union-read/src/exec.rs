@@ -6,7 +6,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Statistics, internal_err, stats::Precision};
 use datafusion::config::ConfigOptions;
@@ -27,7 +26,7 @@ use crate::source::Connections;
 
 mod scan;
 
-pub use scan::TableScan;
+pub use scan::{LakeSide, TableScan};
 
 /// Reads the buckets of one table at one read point.
 ///
@@ -285,11 +284,5 @@ impl ExecutionPlan for UnionReadExec {
         }
         let node: Arc<dyn ExecutionPlan> = Arc::new(self.with_filters(filters));
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(answers).with_updated_node(node))
-    }
-}
-
-impl UnionReadExec {
-    pub(crate) fn schema_ref(&self) -> &SchemaRef {
-        self.scan.output_schema()
     }
 }

@@ -35,8 +35,7 @@ pub async fn bucket_reads(
     } else {
         log_table_reads(point, mode, lake, logs)?
     };
-    let partitioned = reads.into_iter().map(|(values, read)| (values, read)).collect();
-    prune(point, filters, partitioned)
+    prune(point, filters, reads)
 }
 
 /// A bucket read and the values of its partition.
@@ -181,7 +180,7 @@ fn primary_key_bucket(
     let log = |start| Some(Tail::Log(LogRange { start, end: ends.end }));
     let state = Some(Tail::State(ends.end));
     match (mode, tiered, files) {
-        _ if ends.end == 0 && files_are_none(&read.files) && tiered.is_none() && mode == ReadMode::RealTime => {}
+        (ReadMode::RealTime, ..) if ends.end == 0 => {}
         (ReadMode::RealTime, ..) => read.tail = state,
         // The log no longer reaches back to the lake: the state holds every live key.
         (_, Some(offset), _) if offset < ends.end && offset < ends.start => read.tail = state,
@@ -214,10 +213,6 @@ fn primary_key_bucket(
         }
     }
     Ok(())
-}
-
-fn files_are_none(files: &[paimon_scan::LakeFile]) -> bool {
-    files.is_empty()
 }
 
 /// The values of a partition in the types of the table, so that both halves' partitions compare.

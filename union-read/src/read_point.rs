@@ -35,7 +35,9 @@ pub struct ReadPoint {
 pub struct LakeCut {
     /// Where the lake is.
     pub options: LakeOptions,
-    /// The files of the snapshot.
+    /// The snapshot.
+    pub snapshot_id: i64,
+    /// Its files.
     pub plan: Arc<LakePlan>,
     /// Per partition (Fluss's id) and bucket: the log up to here (exclusive) is in the snapshot.
     pub offsets: HashMap<(Option<i64>, i32), i64>,
@@ -140,7 +142,7 @@ impl ReadPoint {
         let catalog = self.connections.lake(&options)?;
         let table = catalog.table(&self.info.path.database, &self.info.path.table).await?;
         let plan = Arc::new(table.plan(Some(snapshot_id)).await?);
-        Ok(Some(LakeCut { options, plan, offsets }))
+        Ok(Some(LakeCut { options, snapshot_id, plan, offsets }))
     }
 
     /// Fluss's side, pinned after the lake's.

@@ -95,7 +95,7 @@ impl Source {
             .filter_map(|(k, v)| Some((k.strip_prefix(LAKE_PREFIX)?.to_string(), v.clone())))
             .collect();
         options.extend(self.lake_options.clone());
-        LakeOptions::new(options).map_err(Error::from)
+        Ok(LakeOptions::new(options)?)
     }
 }
 

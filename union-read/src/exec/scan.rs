@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::{PhysicalExpr, conjunction_opt};
 use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -16,17 +18,29 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use fluss_scan::{FlussClient, LogScan, TableInfo};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use paimon_scan::{LakeFile, LakeOptions, MaskedFile, ScanRequest};
+use paimon_scan::{
+    LakeFile, LakeOptions, LakeSchema, MaskedFile, ScanRequest, derive_deletion_vectors,
+};
 
 use super::UnionReadExec;
 use crate::bucket_read::{BucketRead, LogRange, Tail};
-use crate::columns::conform;
+use crate::columns::{Columns, Key, conform};
 use crate::merge::anti_filter::suppress;
 use crate::merge::fold::{self, Fold};
-use crate::merge::key::KeyEncoder;
 use crate::read_point::ReadPoint;
 use crate::source::Source;
 use crate::{Error, ReadMode, Result};
+
+/// The lake of a table at the snapshot of a read point.
+#[derive(Debug, Clone)]
+pub struct LakeSide {
+    /// Where it is.
+    pub options: Arc<LakeOptions>,
+    /// Its columns.
+    pub schema: LakeSchema,
+    /// The snapshot.
+    pub snapshot_id: i64,
+}
 
 /// How one table is read, the same for all of its buckets.
 #[derive(Debug, Clone)]
@@ -35,16 +49,12 @@ pub struct TableScan {
     pub source: Source,
     /// The table in Fluss.
     pub info: TableInfo,
-    /// Where its lake is; absent while nothing is readable there.
-    pub lake: Option<LakeOptions>,
-    /// The lake snapshot of the read point.
-    pub snapshot_id: Option<i64>,
+    /// Its lake; absent while nothing is readable there.
+    pub lake: Option<LakeSide>,
     /// Union, lake or real time.
     pub mode: ReadMode,
-    /// The table's columns, with their field ids where there is a lake.
-    pub schema: SchemaRef,
-    /// Positions of the primary key.
-    pub keys: Vec<usize>,
+    /// The table's columns.
+    pub columns: Columns,
     /// Positions of the columns that are asked for.
     pub projection: Vec<usize>,
     /// No partition needs to deliver more rows than this.
@@ -62,40 +72,36 @@ impl TableScan {
         limit: Option<usize>,
     ) -> Result<Self> {
         let lake = point.lake().await?;
-        let columns = &point.columns;
-        let schema = match lake {
-            Some(cut) => columns.with_field_ids(&cut.plan.schema)?,
-            None => Arc::clone(&columns.schema),
-        };
-        Self {
-            source: point.source().clone(),
-            info: point.info.clone(),
-            lake: lake.map(|cut| cut.options.clone()),
-            snapshot_id: lake.map(|cut| cut.plan.snapshot_id),
-            mode,
-            keys: columns.keys.clone(),
-            projection,
-            limit,
-            output: Arc::new(Schema::empty()),
-            schema,
-        }
-        .checked()
+        let lake = lake.map(|cut| LakeSide {
+            options: Arc::new(cut.options.clone()),
+            schema: cut.plan.schema.clone(),
+            snapshot_id: cut.snapshot_id,
+        });
+        let (source, info) = (point.source().clone(), point.info.clone());
+        Self::assemble(source, info, lake, mode, point.columns.clone()).with(projection, limit)
     }
 
-    /// The scan, if its positions exist in its schema.
-    pub fn checked(mut self) -> Result<Self> {
-        let columns = self.schema.fields().len();
-        if self.projection.iter().chain(&self.keys).any(|position| *position >= columns) {
+    /// A scan of all columns.
+    pub(crate) fn assemble(
+        source: Source,
+        info: TableInfo,
+        lake: Option<LakeSide>,
+        mode: ReadMode,
+        columns: Columns,
+    ) -> Self {
+        let output = Arc::clone(&columns.schema);
+        let projection = (0..output.fields().len()).collect();
+        Self { source, info, lake, mode, columns, projection, limit: None, output }
+    }
+
+    /// The scan with a projection and a limit; an error for columns that do not exist.
+    pub(crate) fn with(mut self, projection: Vec<usize>, limit: Option<usize>) -> Result<Self> {
+        let columns = self.columns.schema.fields().len();
+        if projection.iter().any(|position| *position >= columns) {
             return Err(Error::Corrupt("a union read asks for columns that do not exist".into()));
         }
-        let fields = self.projection.iter().map(|position| {
-            // field ids belong to the lake; above the leaf they would only tell equal types apart
-            let field = self.schema.field(*position).clone();
-            let mut metadata = field.metadata().clone();
-            metadata.remove(crate::columns::FIELD_ID);
-            field.with_metadata(metadata)
-        });
-        self.output = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        self.output = self.schema_of(&projection);
+        (self.projection, self.limit) = (projection, limit);
         Ok(self)
     }
 
@@ -111,7 +117,12 @@ impl TableScan {
 
     /// Whether rows have a key that later rows replace.
     pub fn has_primary_key(&self) -> bool {
-        !self.keys.is_empty()
+        self.columns.has_primary_key()
+    }
+
+    fn schema_of(&self, columns: &[usize]) -> SchemaRef {
+        let field = |position: &usize| self.columns.schema.field(*position).clone();
+        Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
     }
 
     /// The columns that are read: those asked for and, where a tail decides, the key; ascending, as
@@ -119,7 +130,7 @@ impl TableScan {
     fn read_columns(&self, with_keys: bool) -> Vec<usize> {
         let mut columns = self.projection.clone();
         if with_keys {
-            columns.extend(&self.keys);
+            columns.extend(&self.columns.keys);
         }
         columns.sort_unstable();
         columns.dedup();
@@ -131,7 +142,7 @@ impl TableScan {
 
     fn narrowest_column(&self) -> usize {
         let width = |t: &DataType| t.primitive_width().unwrap_or(usize::MAX);
-        let fields = self.schema.fields().iter().enumerate();
+        let fields = self.columns.schema.fields().iter().enumerate();
         fields.min_by_key(|(_, field)| width(field.data_type())).map_or(0, |(position, _)| position)
     }
 }
@@ -139,8 +150,8 @@ impl TableScan {
 impl fmt::Display for TableScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "table={}, mode={}, snapshot=", self.info.path, self.mode)?;
-        match self.snapshot_id {
-            Some(id) => write!(f, "{id}")?,
+        match &self.lake {
+            Some(lake) => write!(f, "{}", lake.snapshot_id)?,
             None => f.write_str("none")?,
         }
         let names: Vec<&str> =
@@ -252,13 +263,13 @@ impl PartitionRun {
         range: LogRange,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let columns = self.scan.read_columns(false);
-        let schema = self.schema_of(&columns);
+        let schema = self.scan.schema_of(&columns);
         let (tail_rows, log_bytes) = (self.counts.tail_rows.clone(), self.counts.log_bytes.clone());
         let rows = self.client.scan_log(self.log_scan(read, range, &columns));
         let rows = rows.map_err(Error::from).and_then(move |batch| {
             tail_rows.add(batch.rows.num_rows());
             log_bytes.add(batch.rows.get_array_memory_size());
-            let rows = conform(&batch.rows, &schema);
+            let rows = conform(batch.rows.columns(), batch.rows.num_rows(), &schema);
             async move { rows }
         });
         Ok(self.project(rows.boxed(), &columns))
@@ -306,12 +317,12 @@ impl PartitionRun {
         memory: &MemoryReservation,
     ) -> Result<fold::Tail> {
         let mut fold = self.new_fold(columns)?;
-        let schema = self.schema_of(columns);
+        let schema = self.scan.schema_of(columns);
         let mut batches = Box::pin(self.client.scan_log(self.log_scan(read, range, columns)));
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             self.counts.log_bytes.add(batch.rows.get_array_memory_size());
-            let grown = fold.apply(conform(&batch.rows, &schema)?, &batch.change_types)?;
+            let grown = fold.apply(conform(batch.rows.columns(), batch.rows.num_rows(), &schema)?, &batch.change_types)?;
             self.reserve(memory, grown, read)?;
         }
         fold.finish()
@@ -325,13 +336,13 @@ impl PartitionRun {
         memory: &MemoryReservation,
     ) -> Result<fold::Tail> {
         let mut fold = self.new_fold(columns)?;
-        let schema = self.schema_of(columns);
+        let schema = self.scan.schema_of(columns);
         let state = self
             .client
             .scan_kv(&self.scan.info, read.partition_id, read.bucket, Some(columns.to_vec()))
             .await?;
         for batch in state.batches {
-            let grown = fold.apply(conform(&batch, &schema)?, &[])?;
+            let grown = fold.apply(conform(batch.columns(), batch.num_rows(), &schema)?, &[])?;
             self.reserve(memory, grown, read)?;
         }
         // The state may stand for an earlier offset than the statement's end: the log continues it.
@@ -340,7 +351,7 @@ impl PartitionRun {
             let mut batches = Box::pin(self.client.scan_log(self.log_scan(read, range, columns)));
             while let Some(batch) = batches.next().await {
                 let batch = batch?;
-                let grown = fold.apply(conform(&batch.rows, &schema)?, &batch.change_types)?;
+                let grown = fold.apply(conform(batch.rows.columns(), batch.rows.num_rows(), &schema)?, &batch.change_types)?;
                 self.reserve(memory, grown, read)?;
             }
         }
@@ -348,10 +359,9 @@ impl PartitionRun {
     }
 
     fn new_fold(&self, columns: &[usize]) -> Result<Fold> {
-        let keys: Vec<usize> =
-            self.scan.keys.iter().filter_map(|key| columns.binary_search(key).ok()).collect();
-        let types = self.scan.keys.iter().map(|k| self.scan.schema.field(*k).data_type().clone());
-        Ok(Fold::new(KeyEncoder::new(keys, types.collect())?))
+        let keys = self.scan.columns.keys.iter();
+        let keys = keys.filter_map(|key| columns.binary_search(key).ok()).collect();
+        Ok(Fold::new(Key::new(&self.scan.schema_of(columns), keys)?))
     }
 
     fn reserve(&self, memory: &MemoryReservation, bytes: usize, read: &BucketRead) -> Result<()> {
@@ -390,56 +400,57 @@ impl PartitionRun {
         if files.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let plan = self.plan_lake(files, columns).await?;
+        let Some(lake) = &self.scan.lake else {
+            return Err(Error::Corrupt("lake files without a lake".into()));
+        };
+        let in_lake = self.scan.columns.in_lake(&lake.schema);
+        let found: Vec<Option<usize>> = columns.iter().map(|c| in_lake[*c]).collect();
+        let plan = self.plan_lake(lake, files, found.iter().flatten().copied().collect()).await?;
         let rows = execute_stream(Arc::clone(&plan), Arc::clone(&self.context));
-        let rows = rows.map_err(|e| paimon_scan::Error::find(&e))?;
-        let counts = self.counts.clone();
-        let schema = self.schema_of(columns);
-        let rows = rows.map_err(|e| Error::from(paimon_scan::Error::find(&e)));
-        let rows = rows.and_then(move |batch| {
+        let rows = rows.map_err(|e| Error::running(&e))?;
+        let (counts, schema) = (self.counts.clone(), self.scan.schema_of(columns));
+        let rows = rows.map(move |batch| {
+            let batch = batch.map_err(|e| Error::running(&e))?;
             counts.lake_rows.add(batch.num_rows());
-            let batch = conform(&batch, &schema);
-            async move { batch }
+            with_absent(&batch, &found, &schema)
         });
         let lake_bytes = self.counts.lake_bytes.clone();
-        let counted = rows.chain(
-            stream::once(async move {
-                lake_bytes.add(scanned_bytes(plan.as_ref()));
-                None
-            })
-            .filter_map(async |nothing: Option<Result<RecordBatch>>| nothing),
-        );
-        Ok(counted.boxed())
+        Ok(on_end(rows.boxed(), move || lake_bytes.add(scanned_bytes(plan.as_ref()))))
     }
 
     async fn plan_lake(
         &self,
+        lake: &LakeSide,
         files: &[LakeFile],
-        columns: &[usize],
+        projection: Vec<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(options) = &self.scan.lake else {
-            return Err(Error::Corrupt("lake files without a lake".into()));
-        };
-        let files: Vec<MaskedFile> = if self.scan.has_primary_key() {
-            let keys = self.schema_of(&self.scan.keys);
-            paimon_scan::resolve_versions(options, files, &keys, &self.context).await?
-        } else {
-            files.iter().cloned().map(MaskedFile::whole).collect()
-        };
+        let hidden =
+            derive_deletion_vectors(files, &lake.schema, &lake.options, &self.context).await?;
+        let masked = files.iter().cloned().zip(hidden);
         let request = ScanRequest {
-            options: options.clone(),
-            schema: Arc::clone(&self.scan.schema),
-            files,
-            projection: columns.to_vec(),
-            filters: self.filters.clone(),
+            lake: Arc::clone(&lake.options),
+            schema: lake.schema.clone(),
+            groups: vec![masked.map(|(file, hidden)| MaskedFile { file, hidden }).collect()],
+            projection: Some(projection),
+            filter: self.lake_filter(lake),
+            filter_rows: false,
             limit: None,
         };
         Ok(paimon_scan::scan(request, &self.context)?)
     }
 
-    fn schema_of(&self, columns: &[usize]) -> SchemaRef {
-        let fields = columns.iter().map(|position| self.scan.schema.field(*position).clone());
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    /// The filters that the lake can prune by: those over columns that it has in the same type.
+    fn lake_filter(&self, lake: &LakeSide) -> Option<Arc<dyn PhysicalExpr>> {
+        let same = |column: &Column| {
+            let ours = self.scan.columns.schema.field_with_name(column.name());
+            let theirs = lake.schema.columns.field_with_name(column.name());
+            matches!((ours, theirs), (Ok(a), Ok(b)) if a.data_type() == b.data_type())
+        };
+        let usable = self.filters.iter().filter(|f| collect_columns(f).iter().all(same));
+        let over_lake = usable.filter_map(|filter| {
+            reassign_expr_columns(Arc::clone(filter), &lake.schema.columns).ok()
+        });
+        conjunction_opt(over_lake)
     }
 
     /// From the columns that were read to the output.
@@ -459,6 +470,32 @@ impl PartitionRun {
         };
         rows.map(move |batch| batch.and_then(&project)).boxed()
     }
+}
+
+/// A lake batch with NULLs for the columns that the lake does not have, in the table's types.
+fn with_absent(
+    batch: &RecordBatch,
+    found: &[Option<usize>],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let mut lake = batch.columns().iter();
+    let column = |(found, field): (&Option<usize>, &Arc<Field>)| match found {
+        Some(_) => lake.next().map(Arc::clone).ok_or("fewer columns than asked for"),
+        None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        None => Err("a column that may not be NULL is not in the lake"),
+    };
+    let columns = found.iter().zip(schema.fields()).map(column).collect::<Result<Vec<_>, _>>();
+    let columns = columns.map_err(|what| Error::Corrupt(format!("lake batch: {what}")))?;
+    conform(&columns, batch.num_rows(), schema)
+}
+
+/// Runs `end` when the stream has ended well.
+fn on_end(
+    rows: BoxStream<'static, Result<RecordBatch>>,
+    end: impl FnOnce() + Send + 'static,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let last = stream::once(async move { end() }).filter_map(async |()| None);
+    rows.chain(last).boxed()
 }
 
 /// Cuts a batch at the limit; `None` once nothing is left to deliver.

@@ -8,12 +8,12 @@ use crate::{Error, Result};
 
 /// Drops the rows of a lake batch whose key is in the tail.
 ///
-/// The key columns must stand in the batch where the tail's encoder expects them.
+/// The key columns must stand in the batch where the tail's key expects them.
 pub fn suppress(batch: RecordBatch, tail: &Tail) -> Result<RecordBatch> {
     if tail.keys() == 0 {
         return Ok(batch);
     }
-    let keys = tail.encoder.encode(&batch)?;
+    let keys = tail.key.encode(&batch)?;
     let kept: BooleanArray = keys.iter().map(|key| Some(!tail.touches(key.as_ref()))).collect();
     if kept.true_count() == batch.num_rows() {
         return Ok(batch);

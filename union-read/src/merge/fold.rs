@@ -6,7 +6,7 @@ use fluss_scan::ChangeType;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 
-use super::key::KeyEncoder;
+use crate::columns::Key;
 use crate::{Error, Result};
 
 /// Where the live version of a key is: batch and row. `None`: the key was removed.
@@ -18,16 +18,16 @@ type Version = Option<(u32, u32)>;
 /// log without old images writes an insert as +U.
 #[derive(Debug)]
 pub struct Fold {
-    encoder: KeyEncoder,
+    key: Key,
     versions: HashMap<Box<[u8]>, Version>,
     batches: Vec<RecordBatch>,
     key_bytes: usize,
 }
 
 impl Fold {
-    /// An empty fold over batches whose key `encoder` encodes.
-    pub fn new(encoder: KeyEncoder) -> Self {
-        Self { encoder, versions: HashMap::new(), batches: vec![], key_bytes: 0 }
+    /// An empty fold over batches with this key.
+    pub fn new(key: Key) -> Self {
+        Self { key, versions: HashMap::new(), batches: vec![], key_bytes: 0 }
     }
 
     /// Applies one batch; `changes` has one entry per row, empty means that all rows are inserts.
@@ -43,7 +43,7 @@ impl Fold {
         }
         let batch_index = u32::try_from(self.batches.len())
             .map_err(|_| Error::TooLarge("too many batches in one tail".into()))?;
-        let keys = self.encoder.encode(&batch)?;
+        let keys = self.key.encode(&batch)?;
         let before = self.key_bytes;
         for (row, key) in keys.iter().enumerate() {
             let live = changes.get(row).is_none_or(|change| change.sets());
@@ -77,7 +77,7 @@ impl Fold {
                 .map_err(|e| Error::Corrupt(format!("tail rows cannot be taken: {e}")))?;
             live.push(kept);
         }
-        Ok(Tail { encoder: self.encoder, versions: self.versions, live })
+        Ok(Tail { key: self.key, versions: self.versions, live })
     }
 }
 
@@ -88,7 +88,7 @@ const ENTRY_BYTES: usize = size_of::<(Box<[u8]>, Version)>() + 1;
 #[derive(Debug)]
 pub struct Tail {
     /// Encodes the keys that [`Tail::touches`] is asked for.
-    pub encoder: KeyEncoder,
+    pub key: Key,
     versions: HashMap<Box<[u8]>, Version>,
     /// The last state of every key that is not removed.
     pub live: Vec<RecordBatch>,
@@ -111,12 +111,16 @@ mod tests {
     use super::*;
     use ChangeType::{Delete, Insert, UpdateAfter, UpdateBefore};
     use arrow::array::{AsArray, Int64Array};
-    use arrow::datatypes::{DataType, Int64Type};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
     use std::sync::Arc;
 
+    fn key() -> Key {
+        let schema = Schema::new(vec![Field::new("k", DataType::Int64, false)]);
+        Key::new(&schema, vec![0]).unwrap()
+    }
+
     fn fold(batches: &[(&[(i64, i64)], &[ChangeType])]) -> (Vec<(i64, i64)>, usize) {
-        let encoder = KeyEncoder::new(vec![0], vec![DataType::Int64]).unwrap();
-        let mut fold = Fold::new(encoder);
+        let mut fold = Fold::new(key());
         for (rows, changes) in batches {
             let keys = Int64Array::from_iter_values(rows.iter().map(|r| r.0));
             let values = Int64Array::from_iter_values(rows.iter().map(|r| r.1));
@@ -154,10 +158,9 @@ mod tests {
 
     #[test]
     fn change_types_must_cover_the_rows() {
-        let encoder = KeyEncoder::new(vec![0], vec![DataType::Int64]).unwrap();
         let batch =
             RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from(vec![1, 2])) as _)]);
-        let error = Fold::new(encoder).apply(batch.unwrap(), &[Insert]).unwrap_err();
+        let error = Fold::new(key()).apply(batch.unwrap(), &[Insert]).unwrap_err();
         assert!(matches!(error, Error::Corrupt(_)));
     }
 }

@@ -1,0 +1,298 @@
+//! A client of one cluster: which server to ask, and the questions about tables and offsets.
+
+mod leaders;
+mod servers;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::error::code;
+use crate::messages::{
+    GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets,
+    ListPartitionInfos, ListTables, Path,
+};
+use crate::table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
+use crate::{ClientOptions, Error, Result};
+use leaders::Leaders;
+use servers::Servers;
+
+/// A client of one cluster. Connects when it is first asked something; shared by all statements.
+#[derive(Debug)]
+pub struct FlussClient {
+    options: ClientOptions,
+    servers: Servers,
+    leaders: Leaders,
+    schemas: Mutex<HashMap<(i64, i32), Arc<Schema>>>,
+}
+
+/// Which offset of a log is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetSpec {
+    /// The first one that can be read, tiered segments included.
+    Earliest,
+    /// The high watermark: the first one that cannot be read yet.
+    Latest,
+    /// The first one written at this time (milliseconds since 1970) or later.
+    Timestamp(i64),
+}
+
+/// Old schemas that are remembered.
+const SCHEMAS_MAX: usize = 10_000;
+
+impl FlussClient {
+    /// A client with these options.
+    pub fn new(options: ClientOptions) -> Self {
+        Self {
+            servers: Servers::new(options.clone()),
+            leaders: Leaders::default(),
+            schemas: Mutex::default(),
+            options,
+        }
+    }
+
+    /// The client's options.
+    pub fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    /// Names of all databases.
+    ///
+    /// # Errors
+    /// `Unreachable`, `TimedOut`, `Denied`, as every question of this type.
+    pub async fn list_databases(&self) -> Result<Vec<String>> {
+        Ok(self.servers.ask_any(&ListDatabases {}, self.deadline()).await?.names)
+    }
+
+    /// Names of all tables of a database.
+    ///
+    /// # Errors
+    /// `DatabaseNotFound`.
+    pub async fn list_tables(&self, database: &str) -> Result<Vec<String>> {
+        let request = ListTables { database: database.to_string() };
+        Ok(self.servers.ask_any(&request, self.deadline()).await?.names)
+    }
+
+    /// A table as it is now.
+    ///
+    /// # Errors
+    /// `NotFound`; `DatabaseNotFound`; `Unsupported` for a type that is not known.
+    pub async fn table_info(&self, path: &TablePath) -> Result<TableInfo> {
+        let request = GetTableInfo { path: wire(path) };
+        let answer = self.servers.ask_any(&request, self.deadline()).await?;
+        TableInfo::parse(path.clone(), answer.table_id, answer.schema_id, answer.json)
+    }
+
+    /// An old or present schema of a table; schemas never change, so they are remembered.
+    ///
+    /// # Errors
+    /// `Server` for an unknown id.
+    pub async fn schema(&self, table: &TableInfo, schema_id: i32) -> Result<Arc<Schema>> {
+        let key = (table.table_id, schema_id);
+        if let Some(schema) = self.schemas.lock().get(&key) {
+            return Ok(Arc::clone(schema));
+        }
+        let request = GetTableSchema { path: wire(&table.path), schema_id: Some(schema_id) };
+        let answer = self.servers.ask_any(&request, self.deadline()).await?;
+        let schema = Arc::new(Schema::parse(&answer.json)?);
+        let mut schemas = self.schemas.lock();
+        if schemas.len() >= SCHEMAS_MAX {
+            schemas.clear();
+        }
+        schemas.insert(key, Arc::clone(&schema));
+        Ok(schema)
+    }
+
+    /// The partitions of a partitioned table that live in Fluss.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn partitions(&self, path: &TablePath) -> Result<Vec<PartitionInfo>> {
+        let request = ListPartitionInfos { path: wire(path) };
+        let answer = self.servers.ask_any(&request, self.deadline()).await?;
+        let partition = |p: crate::messages::Partition| {
+            let values: Vec<String> = p.spec.values.into_iter().map(|v| v.value).collect();
+            PartitionInfo { id: p.id, name: values.join("$"), values }
+        };
+        Ok(answer.partitions.into_iter().map(partition).collect())
+    }
+
+    /// The lake snapshot that may be read, with its offsets; `None` while there is none.
+    ///
+    /// "Readable" is asked for: the latest snapshot of a table with deletion vectors is not.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn readable_lake_snapshot(&self, path: &TablePath) -> Result<Option<LakeSnapshot>> {
+        let request = GetLakeSnapshot { path: wire(path), readable: Some(true) };
+        let answer = match self.servers.ask_any(&request, self.deadline()).await {
+            Err(Error::Server { code: code::LAKE_SNAPSHOT_NOT_EXIST, .. }) => return Ok(None),
+            answer => answer?,
+        };
+        let offset = |b: crate::messages::LakeBucket| {
+            let offset = b.log_offset.filter(|offset| *offset >= 0)?;
+            Some(((b.partition_id, b.bucket), offset))
+        };
+        Ok(Some(LakeSnapshot {
+            table_id: answer.table_id,
+            snapshot_id: answer.snapshot_id,
+            offsets: answer.buckets.into_iter().filter_map(offset).collect(),
+        }))
+    }
+
+    /// Offsets of some buckets of one partition, from their leaders.
+    ///
+    /// # Errors
+    /// `NotFound` for a bucket that does not exist; `TimedOut` for one without a leader.
+    pub async fn offsets(
+        &self,
+        table: &TableInfo,
+        partition_id: Option<i64>,
+        buckets: &[i32],
+        spec: OffsetSpec,
+    ) -> Result<BTreeMap<i32, i64>> {
+        let mut found = BTreeMap::new();
+        let mut missing: Vec<Bucket> =
+            buckets.iter().map(|bucket| table.bucket(partition_id, *bucket)).collect();
+        let mut attempts = Attempts::new(self.options.metadata_timeout);
+        while !missing.is_empty() {
+            let by_leader = self.leaders_of(table, &missing, &mut attempts).await?;
+            let asked = by_leader.into_iter().map(|(server, buckets)| {
+                let request = offsets_request(table, partition_id, &buckets, spec);
+                async move { (self.servers.ask(server, &request, attempts.left()).await, buckets) }
+            });
+            missing.clear();
+            for (answer, buckets) in futures::future::join_all(asked).await {
+                self.take_offsets(answer, &buckets, &mut found, &mut missing)?;
+            }
+            if !missing.is_empty() {
+                attempts.pause(&missing).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Sorts an answer into offsets and buckets to ask for again at another leader.
+    fn take_offsets(
+        &self,
+        answer: Result<crate::messages::ListOffsetsAnswer>,
+        asked: &[Bucket],
+        found: &mut BTreeMap<i32, i64>,
+        again: &mut Vec<Bucket>,
+    ) -> Result<()> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.is_passing() => {
+                self.leaders.forget(asked);
+                again.extend(asked);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for bucket in asked {
+            let of_bucket = answer.buckets.iter().find(|b| b.bucket == bucket.bucket);
+            let Some(of_bucket) = of_bucket else {
+                return Err(Error::corrupt(format!("no offset of {bucket}")));
+            };
+            match (of_bucket.code.unwrap_or(0), of_bucket.offset) {
+                (0, Some(offset)) => {
+                    found.insert(bucket.bucket, offset);
+                }
+                (0, None) => return Err(Error::corrupt(format!("no offset of {bucket}"))),
+                (code, _) => {
+                    let message = of_bucket.message.as_deref().unwrap_or_default();
+                    let error = bucket_error(code, message, *bucket);
+                    if !error.is_passing() {
+                        return Err(error);
+                    }
+                    self.leaders.forget(&[*bucket]);
+                    again.push(*bucket);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.options.metadata_timeout
+    }
+}
+
+fn wire(path: &TablePath) -> Path {
+    Path { database: path.database.clone(), table: path.table.clone() }
+}
+
+fn offsets_request(
+    table: &TableInfo,
+    partition_id: Option<i64>,
+    buckets: &[Bucket],
+    spec: OffsetSpec,
+) -> ListOffsets {
+    let (kind, timestamp) = match spec {
+        OffsetSpec::Earliest => (0, None),
+        OffsetSpec::Latest => (1, None),
+        OffsetSpec::Timestamp(milliseconds) => (2, Some(milliseconds)),
+    };
+    ListOffsets {
+        follower_id: CLIENT,
+        kind,
+        table_id: table.table_id,
+        partition_id,
+        buckets: buckets.iter().map(|bucket| bucket.bucket).collect(),
+        timestamp,
+    }
+}
+
+/// The follower id of a client, in requests that followers send too.
+pub(crate) const CLIENT: i32 = -1;
+
+/// The error of one bucket in an answer.
+pub(crate) fn bucket_error(code: i32, message: &str, bucket: Bucket) -> Error {
+    match code {
+        code::UNKNOWN_TABLE_OR_BUCKET => Error::NotFound(format!("{bucket} does not exist")),
+        code => Error::server(code, message),
+    }
+}
+
+/// Tries within one deadline, with growing pauses between them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempts {
+    deadline: Instant,
+    within: Duration,
+    pause: Duration,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+impl Attempts {
+    pub(crate) fn new(within: Duration) -> Self {
+        Self { deadline: Instant::now() + within, within, pause: FIRST_PAUSE }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What is left of the time.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits before the next try; an error when the time is up.
+    pub(crate) async fn pause(&mut self, waiting_for: &[Bucket]) -> Result<()> {
+        if self.left() <= self.pause {
+            let what = match waiting_for.first() {
+                Some(bucket) => format!("waiting for a leader of {bucket}"),
+                None => "waiting for Fluss".to_string(),
+            };
+            return Err(Error::TimedOut { what, after: self.within });
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! Which tablet server leads which bucket.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{Attempts, FlussClient, wire};
+use crate::messages::{Call, Metadata, MetadataAnswer};
+use crate::table::{Bucket, TableInfo};
+use crate::{Error, Result};
+
+/// Buckets whose leader is remembered.
+const BUCKETS_MAX: usize = 100_000;
+
+/// Leaders as they were last seen; forgotten when a server says it is none.
+#[derive(Debug, Default)]
+pub(super) struct Leaders {
+    known: Mutex<HashMap<Bucket, i32>>,
+}
+
+impl Leaders {
+    fn get(&self, bucket: &Bucket) -> Option<i32> {
+        self.known.lock().get(bucket).copied()
+    }
+
+    pub(super) fn forget(&self, buckets: &[Bucket]) {
+        let mut known = self.known.lock();
+        for bucket in buckets {
+            known.remove(bucket);
+        }
+    }
+
+    fn learn(&self, table: &TableInfo, answer: &MetadataAnswer) {
+        let of_table = answer.tables.iter().filter(|t| t.table_id == table.table_id);
+        let of_table = of_table.flat_map(|t| t.buckets.iter().map(|b| (None, b)));
+        let of_partitions = answer.partitions.iter().filter(|p| p.table_id == table.table_id);
+        let of_partitions = of_partitions
+            .flat_map(|p| p.buckets.iter().map(move |b| (Some(p.partition_id), b)));
+        let mut known = self.known.lock();
+        if known.len() >= BUCKETS_MAX {
+            known.clear();
+        }
+        for (partition_id, bucket) in of_table.chain(of_partitions) {
+            if let Some(leader) = bucket.leader.filter(|leader| *leader >= 0) {
+                known.insert(table.bucket(partition_id, bucket.bucket), leader);
+            }
+        }
+    }
+}
+
+impl FlussClient {
+    /// The leaders of buckets, asked for as long as one is missing and there is time.
+    pub(super) async fn leaders_of(
+        &self,
+        table: &TableInfo,
+        buckets: &[Bucket],
+        attempts: &mut Attempts,
+    ) -> Result<HashMap<i32, Vec<Bucket>>> {
+        loop {
+            let mut by_leader: HashMap<i32, Vec<Bucket>> = HashMap::new();
+            let mut without = vec![];
+            for bucket in buckets {
+                match self.leaders.get(bucket) {
+                    Some(leader) => by_leader.entry(leader).or_default().push(*bucket),
+                    None => without.push(*bucket),
+                }
+            }
+            if without.is_empty() {
+                return Ok(by_leader);
+            }
+            self.ask_leaders(table, &without, attempts).await?;
+            if without.iter().any(|bucket| self.leaders.get(bucket).is_none()) {
+                attempts.pause(&without).await?;
+            }
+        }
+    }
+
+    async fn ask_leaders(
+        &self,
+        table: &TableInfo,
+        buckets: &[Bucket],
+        attempts: &Attempts,
+    ) -> Result<()> {
+        let mut partition_ids: Vec<i64> = buckets.iter().filter_map(|b| b.partition_id).collect();
+        partition_ids.sort_unstable();
+        partition_ids.dedup();
+        let tables =
+            if buckets.iter().any(|b| b.partition_id.is_none()) { vec![wire(&table.path)] } else { vec![] };
+        let request = Metadata { tables, partition_ids };
+        let answer = self.servers.ask_any(&request, attempts.deadline()).await?;
+        self.servers.learn(&answer);
+        self.leaders.learn(table, &answer);
+        Ok(())
+    }
+
+    /// Asks the leader of a bucket, and its successor when it moved, until the time is up.
+    ///
+    /// `error_of` finds the error of the bucket inside an answer.
+    pub(crate) async fn ask_leader<C: Call>(
+        &self,
+        table: &TableInfo,
+        bucket: Bucket,
+        request: &C,
+        within: Duration,
+        error_of: impl Fn(&C::Answer) -> Option<Error>,
+    ) -> Result<C::Answer> {
+        let mut attempts = Attempts::new(within);
+        loop {
+            let server = self.leader_of(table, bucket, &mut attempts).await?;
+            let answer = self.servers.ask(server, request, attempts.left()).await;
+            let answer = answer.and_then(|answer| match error_of(&answer) {
+                Some(error) => Err(error),
+                None => Ok(answer),
+            });
+            match answer {
+                Err(error) if error.is_passing() => {
+                    self.leaders.forget(&[bucket]);
+                    if attempts.pause(&[bucket]).await.is_err() {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn leader_of(
+        &self,
+        table: &TableInfo,
+        bucket: Bucket,
+        attempts: &mut Attempts,
+    ) -> Result<i32> {
+        let leaders = self.leaders_of(table, &[bucket], attempts).await?;
+        leaders.into_keys().next().ok_or_else(|| Error::corrupt(format!("no leader of {bucket}")))
+    }
+
+    /// Whether the leader of a bucket lists a call.
+    pub(crate) async fn leader_serves<C: Call>(
+        &self,
+        table: &TableInfo,
+        bucket: Bucket,
+    ) -> Result<bool> {
+        let mut attempts = Attempts::new(self.options.metadata_timeout);
+        let server = self.leader_of(table, bucket, &mut attempts).await?;
+        self.servers.serves::<C>(server).await
+    }
+}

@@ -1,0 +1,263 @@
+//! One multiplexed connection to one server.
+//!
+//! Frame: `length i32 | api i16 | version i16 | request id i32 | proto2` and back `length i32 | type u8 |
+//! request id i32 | proto2`, big endian; `length` counts what follows it, answers come in any order.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use parking_lot::Mutex;
+use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::messages::{ApiVersions, Authenticate, Call, ErrorAnswer};
+use crate::{ClientOptions, Error, Result};
+
+/// Calls that wait for an answer on one connection.
+const CALLS_MAX: usize = 256;
+/// Bytes of an answer before its message: type and request id.
+const ANSWER_HEADER: usize = 5;
+
+/// Pending calls by request id; `None` once the connection is broken.
+type Pending = Arc<Mutex<Option<HashMap<i32, oneshot::Sender<Bytes>>>>>;
+
+/// A connection that is ready for calls: versions are known, the user is authenticated.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    address: String,
+    requests: mpsc::Sender<Bytes>,
+    pending: Pending,
+    /// Why the connection broke.
+    cause: Arc<OnceLock<String>>,
+    permits: Semaphore,
+    next_id: AtomicI32,
+    /// Version 0 of these calls is served.
+    served: Vec<i16>,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+impl Connection {
+    /// Connects, learns what the server serves, authenticates.
+    pub(crate) async fn open(address: &str, options: &ClientOptions) -> Result<Self> {
+        let within = options.connect_timeout;
+        let connect = TcpStream::connect(address);
+        let stream = timeout(within, connect).await.map_err(|_| Error::Unreachable {
+            address: address.to_string(),
+            problem: format!("no connection within {within:?}"),
+        })?;
+        let unreachable = |e: std::io::Error| Error::Unreachable {
+            address: address.to_string(),
+            problem: e.to_string(),
+        };
+        let stream = stream.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let mut this = Self::over(stream, address, options.frame_bytes_max);
+        let hello =
+            ApiVersions { client_name: "millrace".into(), client_version: version().into() };
+        let answer = this.exchange(&hello, within).await?;
+        let is_served = |v: &&crate::messages::ApiVersion| v.min <= 0 && v.max >= 0;
+        let served = answer.versions.iter().filter(is_served);
+        this.served = served.filter_map(|v| i16::try_from(v.api).ok()).collect();
+        if let Some((user, password)) = &options.credentials {
+            this.authenticate(user, password, within).await?;
+        }
+        Ok(this)
+    }
+
+    fn over(stream: TcpStream, address: &str, frame_bytes_max: usize) -> Self {
+        let (reader, writer) = stream.into_split();
+        let (requests, queue) = mpsc::channel(CALLS_MAX);
+        let pending: Pending = Arc::new(Mutex::new(Some(HashMap::new())));
+        let cause = Arc::new(OnceLock::new());
+        let reading = read(reader, Arc::clone(&pending), Arc::clone(&cause), frame_bytes_max);
+        let writing = write(writer, queue, Arc::clone(&pending));
+        Self {
+            address: address.to_string(),
+            requests,
+            pending,
+            cause,
+            permits: Semaphore::new(CALLS_MAX),
+            next_id: AtomicI32::new(0),
+            served: vec![],
+            _tasks: [
+                AbortOnDropHandle::new(tokio::spawn(reading)),
+                AbortOnDropHandle::new(tokio::spawn(writing)),
+            ],
+        }
+    }
+
+    /// SASL PLAIN: one message; an empty challenge means done.
+    async fn authenticate(&self, user: &str, password: &str, within: Duration) -> Result<()> {
+        let token = format!("\0{user}\0{password}").into_bytes();
+        let answer =
+            self.exchange(&Authenticate { protocol: "PLAIN".into(), token }, within).await?;
+        match answer.challenge {
+            Some(challenge) if !challenge.is_empty() => {
+                Err(Error::Denied("the server asks for more than SASL PLAIN has".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the server lists a call.
+    pub(crate) fn serves<C: Call>(&self) -> bool {
+        self.served.contains(&C::API)
+    }
+
+    /// Whether the connection broke; it never heals.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.pending.lock().is_none()
+    }
+
+    /// Asks and waits for the answer, `within` at the longest.
+    ///
+    /// # Errors
+    /// `Unsupported` without asking when the server does not list the call: it would never answer.
+    pub(crate) async fn call<C: Call>(&self, request: &C, within: Duration) -> Result<C::Answer> {
+        if !self.serves::<C>() {
+            return Err(Error::Unsupported(format!(
+                "Fluss server {} does not serve {}",
+                self.address,
+                C::NAME
+            )));
+        }
+        self.exchange(request, within).await
+    }
+
+    async fn exchange<C: Call>(&self, request: &C, within: Duration) -> Result<C::Answer> {
+        metrics::counter!("millrace_fluss_calls_total", "call" => C::NAME).increment(1);
+        let answer = timeout(within, self.send(request)).await;
+        let frame = answer.unwrap_or_else(|_| {
+            let what = format!("{} at Fluss server {}", C::NAME, self.address);
+            Err(Error::TimedOut { what, after: within })
+        });
+        let result = frame.and_then(|frame| decode::<C>(&frame));
+        if result.is_err() {
+            metrics::counter!("millrace_fluss_errors_total", "call" => C::NAME).increment(1);
+        }
+        result
+    }
+
+    async fn send<C: Call>(&self, request: &C) -> Result<Bytes> {
+        let _permit = self.permits.acquire().await.map_err(|_| self.broken())?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        match self.pending.lock().as_mut() {
+            Some(pending) => pending.insert(id, sender),
+            None => return Err(self.broken()),
+        };
+        // forgets the call when its caller gives up
+        let _forget = Forget { pending: &self.pending, id };
+        let frame = encode(request, id)?;
+        self.requests.send(frame).await.map_err(|_| self.broken())?;
+        receiver.await.map_err(|_| self.broken())
+    }
+
+    fn broken(&self) -> Error {
+        let cause = self.cause.get().map_or("the connection was closed", String::as_str);
+        Error::Unreachable { address: self.address.clone(), problem: cause.to_string() }
+    }
+}
+
+struct Forget<'a> {
+    pending: &'a Pending,
+    id: i32,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.lock().as_mut() {
+            pending.remove(&self.id);
+        }
+    }
+}
+
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+fn encode<C: Call>(request: &C, id: i32) -> Result<Bytes> {
+    let length = 8 + request.encoded_len();
+    let announced = i32::try_from(length)
+        .map_err(|_| Error::TooLarge(format!("{} of {length} bytes", C::NAME)))?;
+    let mut frame = BytesMut::with_capacity(4 + length);
+    frame.put_i32(announced);
+    frame.put_i16(C::API);
+    frame.put_i16(0);
+    frame.put_i32(id);
+    request.encode(&mut frame).map_err(|e| Error::corrupt(e.to_string()))?;
+    Ok(frame.freeze())
+}
+
+/// The message of an answer (type and request id included), or the error that it carries.
+fn decode<C: Call>(frame: &Bytes) -> Result<C::Answer> {
+    let kind = frame.first().copied();
+    let body = frame.slice(ANSWER_HEADER.min(frame.len())..);
+    match kind {
+        Some(0) => C::Answer::decode(body)
+            .map_err(|e| Error::corrupt(format!("the answer to {}: {e}", C::NAME))),
+        Some(1) => {
+            let error = ErrorAnswer::decode(body)
+                .map_err(|e| Error::corrupt(format!("the error of {}: {e}", C::NAME)))?;
+            Err(Error::server(error.code, error.message.as_deref().unwrap_or_default()))
+        }
+        kind => Err(Error::corrupt(format!("an answer of type {kind:?} to {}", C::NAME))),
+    }
+}
+
+/// Hands answers to their callers until the connection ends or sends what is no frame.
+async fn read(
+    mut reader: OwnedReadHalf,
+    pending: Pending,
+    cause: Arc<OnceLock<String>>,
+    frame_bytes_max: usize,
+) {
+    let end = loop {
+        let frame = match read_frame(&mut reader, frame_bytes_max).await {
+            Ok(frame) => frame,
+            Err(end) => break end,
+        };
+        metrics::counter!("millrace_fluss_received_bytes_total").increment(frame.len() as u64);
+        let id = frame.get(1..ANSWER_HEADER).and_then(|id| id.try_into().ok());
+        // nobody waits for it any more where the caller gave up
+        let id = id.map_or(-1, i32::from_be_bytes);
+        let waiting = pending.lock().as_mut().and_then(|calls| calls.remove(&id));
+        if let Some(caller) = waiting {
+            let _ = caller.send(frame);
+        }
+    };
+    let _ = cause.set(end.to_string());
+    // wakes every caller: their senders are dropped
+    pending.lock().take();
+}
+
+async fn read_frame(reader: &mut OwnedReadHalf, frame_bytes_max: usize) -> std::io::Result<Bytes> {
+    let announced = reader.read_i32().await?;
+    let length = usize::try_from(announced).unwrap_or(0);
+    if !(ANSWER_HEADER..=frame_bytes_max).contains(&length) {
+        return Err(std::io::Error::other(format!(
+            "a frame of {announced} bytes where {frame_bytes_max} are allowed"
+        )));
+    }
+    let mut frame = vec![0; length];
+    reader.read_exact(&mut frame).await?;
+    Ok(frame.into())
+}
+
+/// Writes requests whole, whatever becomes of their callers.
+async fn write(mut writer: OwnedWriteHalf, mut requests: mpsc::Receiver<Bytes>, pending: Pending) {
+    while let Some(frame) = requests.recv().await {
+        if writer.write_all(&frame).await.is_err() {
+            break;
+        }
+    }
+    pending.lock().take();
+}

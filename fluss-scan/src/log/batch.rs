@@ -1,0 +1,177 @@
+//! Record batches: header, change types, and an Arrow record batch without its schema.
+//!
+//! Header, little endian (Fluss's `DefaultLogRecordBatch`): `base offset i64 | length i32 of what follows |
+//! magic u8 | commit time i64 | crc32c u32 | schema id i16 | attributes u8 | last offset delta i32 |
+//! writer i64 | sequence i32 | count i32`, in version 1 also `statistics length i32 | statistics`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::ipc::reader::read_record_batch;
+use bytes::Bytes;
+
+use super::ChangeType;
+use crate::cursor::Cursor;
+use crate::{Column, Error, Result};
+
+/// Bytes before the length is known.
+const PREFIX: usize = 12;
+/// Bytes before those that the checksum covers.
+const CHECKED_FROM: usize = PREFIX + 1 + 8 + 4;
+/// Attribute bit of logs whose records are all appended: no change types are written.
+const APPEND_ONLY: u8 = 1;
+/// Rows that one batch may hold, far more than a writer puts into one.
+const ROWS_MAX: usize = 1 << 24;
+/// Bytes that one batch may decompress to.
+const DECOMPRESSED_MAX: usize = 1 << 30;
+
+/// One batch as it was written, not decoded yet.
+#[derive(Debug, Clone)]
+pub(super) struct RawBatch {
+    /// The offset of its first record.
+    pub(super) base_offset: i64,
+    /// The offset after its last record.
+    pub(super) next_offset: i64,
+    /// The schema it was written with.
+    pub(super) schema_id: i32,
+    /// Number of records; an empty batch still takes an offset.
+    pub(super) count: usize,
+    append_only: bool,
+    checksum_is_right: bool,
+    body: Bytes,
+}
+
+impl RawBatch {
+    /// The first batch of some bytes and what follows it; `None` when it is not whole: an answer may end in
+    /// the middle of a batch.
+    pub(super) fn split(bytes: &Bytes) -> Result<Option<(Self, Bytes)>> {
+        if bytes.len() < PREFIX {
+            return Ok(None);
+        }
+        let mut header = Cursor::new(bytes);
+        let base_offset = header.i64()?;
+        let length = header.length()?;
+        let end = PREFIX.saturating_add(length);
+        if bytes.len() < end {
+            return Ok(None);
+        }
+        let batch = Self::parse(base_offset, bytes.slice(..end))?;
+        Ok(Some((batch, bytes.slice(end..))))
+    }
+
+    /// The length of the batch that begins here, once its first bytes are there.
+    pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>> {
+        if bytes.len() < PREFIX {
+            return Ok(None);
+        }
+        let mut header = Cursor::new(bytes);
+        header.i64()?;
+        Ok(Some(PREFIX.saturating_add(header.length()?)))
+    }
+
+    fn parse(base_offset: i64, bytes: Bytes) -> Result<Self> {
+        let mut cursor = Cursor::new(&bytes);
+        cursor.take(PREFIX)?;
+        let magic = cursor.u8()?;
+        if magic > 1 {
+            return Err(Error::Unsupported(format!("record batches of version {magic}")));
+        }
+        cursor.i64()?;
+        let checksum = cursor.i32()? as u32;
+        let schema_id = i32::from(cursor.i16()?);
+        let attributes = cursor.u8()?;
+        let last_delta = cursor.i32()?;
+        cursor.i64()?;
+        cursor.i32()?;
+        let count = cursor.length()?;
+        if magic == 1 {
+            let statistics = cursor.length()?;
+            cursor.take(statistics)?;
+        }
+        let fits = count <= ROWS_MAX && last_delta >= 0 && base_offset >= 0;
+        let next_offset = base_offset.checked_add(i64::from(last_delta)).and_then(|o| o.checked_add(1));
+        let (true, Some(next_offset)) = (fits, next_offset) else {
+            return Err(Error::corrupt(format!("a batch of {count} records at {base_offset}")));
+        };
+        Ok(Self {
+            base_offset,
+            next_offset,
+            schema_id,
+            count,
+            append_only: attributes & APPEND_ONLY != 0,
+            checksum_is_right: crc32c::crc32c(&bytes[CHECKED_FROM.min(bytes.len())..]) == checksum,
+            body: bytes.slice(bytes.len() - cursor.remaining()..),
+        })
+    }
+
+    /// Refuses a batch whose bytes changed on the way. Says nothing of a projected batch: servers keep the
+    /// checksum of what they did not send.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.checksum_is_right {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!("the checksum of the batch at {}", self.base_offset)))
+    }
+
+    /// The records, in the columns that they were written or projected with.
+    pub(super) fn decode(&self, columns: &[&Column]) -> Result<(RecordBatch, Vec<ChangeType>)> {
+        let mut cursor = Cursor::new(&self.body);
+        let change_types = if self.append_only { &[][..] } else { cursor.take(self.count)? };
+        let change_types = change_types.iter().map(|byte| {
+            let known = ChangeType::from_byte(*byte);
+            known.ok_or_else(|| Error::corrupt(format!("the change type {byte}")))
+        });
+        let change_types = change_types.collect::<Result<Vec<_>>>()?;
+        let schema = Arc::new(Schema::new(columns.iter().map(|c| c.arrow()).collect::<Vec<_>>()));
+        let rows = decode_arrow(cursor, schema)?;
+        if rows.num_rows() != self.count {
+            let (rows, count) = (rows.num_rows(), self.count);
+            return Err(Error::corrupt(format!("{rows} rows where {count} were announced")));
+        }
+        Ok((rows, change_types))
+    }
+}
+
+/// An encapsulated Arrow message: `ffffffff | metadata length i32 | metadata | buffers`.
+fn decode_arrow(mut cursor: Cursor<'_>, schema: SchemaRef) -> Result<RecordBatch> {
+    if cursor.take(4)? != [0xff; 4] {
+        return Err(Error::corrupt("no Arrow message where one should be"));
+    }
+    let metadata = cursor.length()?;
+    let metadata = cursor.take(metadata)?;
+    let body = cursor.take(cursor.remaining())?;
+    let message = arrow::ipc::root_as_message(metadata)
+        .map_err(|e| Error::corrupt(format!("an Arrow message: {e}")))?;
+    let batch = message
+        .header_as_record_batch()
+        .ok_or_else(|| Error::corrupt("an Arrow message without a record batch"))?;
+    check_buffers(&batch, body)?;
+    // copied, since Arrow wants alignment and the body begins anywhere
+    let buffer = Buffer::from(body);
+    read_record_batch(&buffer, batch, schema, &HashMap::new(), None, &message.version())
+        .map_err(|e| Error::corrupt(format!("an Arrow record batch: {e}")))
+}
+
+/// Arrow slices buffers without asking whether they exist, and believes announced lengths.
+fn check_buffers(batch: &arrow::ipc::RecordBatch<'_>, body: &[u8]) -> Result<()> {
+    let mut decompressed = 0usize;
+    for buffer in batch.buffers().into_iter().flatten() {
+        let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
+        let bytes = range.and_then(|(start, length)| body.get(start..start.checked_add(length)?));
+        let bytes = bytes.ok_or_else(|| Error::corrupt("an Arrow buffer outside of its batch"))?;
+        if batch.compression().is_some() && !bytes.is_empty() {
+            // −1: this one is not compressed
+            let announced = usize::try_from(Cursor::new(bytes).i64()?).unwrap_or(bytes.len());
+            decompressed = decompressed.saturating_add(announced);
+        }
+    }
+    if decompressed > DECOMPRESSED_MAX {
+        return Err(Error::TooLarge(format!("a batch that decompresses to {decompressed} bytes")));
+    }
+    let nodes = batch.nodes().into_iter().flatten();
+    let wrong = nodes.into_iter().any(|n| n.length() < 0 || n.null_count() < 0 || n.null_count() > n.length());
+    if wrong { Err(Error::corrupt("an Arrow column of negative length")) } else { Ok(()) }
+}

@@ -1,0 +1,189 @@
+//! What Fluss says about a table, its partitions and its lake.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Column, Error, Result};
+
+/// The name of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TablePath {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+}
+
+impl TablePath {
+    /// `database.table`.
+    pub fn new(database: impl Into<String>, table: impl Into<String>) -> Self {
+        Self { database: database.into(), table: table.into() }
+    }
+}
+
+impl fmt::Display for TablePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.database, self.table)
+    }
+}
+
+/// One bucket of one partition of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Bucket {
+    /// The table's id.
+    pub table_id: i64,
+    /// The partition's id; `None` in an unpartitioned table.
+    pub partition_id: Option<i64>,
+    /// The number of the bucket.
+    pub bucket: i32,
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bucket {} of table {}", self.bucket, self.table_id)?;
+        match self.partition_id {
+            Some(id) => write!(f, " partition {id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The columns and the key of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    /// Columns in order.
+    pub columns: Vec<Column>,
+    /// Names of the primary key columns, empty in a log table.
+    pub primary_key: Vec<String>,
+}
+
+impl Schema {
+    pub(crate) fn from_json(json: &Value) -> Result<Self> {
+        let columns = json["columns"].as_array().ok_or_else(|| Error::corrupt("no columns"))?;
+        let columns = columns.iter().map(|column| Column::from_json(column, 0));
+        Ok(Self { columns: columns.collect::<Result<_>>()?, primary_key: names(json, "primary_key")? })
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        Self::from_json(&json(bytes)?)
+    }
+}
+
+/// A table as it is when asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableInfo {
+    /// Its name.
+    pub path: TablePath,
+    /// Its id: another one after the table was dropped and created again.
+    pub table_id: i64,
+    /// The id of its present schema.
+    pub schema_id: i32,
+    /// Its present schema.
+    pub schema: Schema,
+    /// Buckets per partition.
+    pub bucket_count: i32,
+    /// Columns that decide the bucket; empty: any bucket.
+    pub bucket_keys: Vec<String>,
+    /// Columns that decide the partition; empty: not partitioned.
+    pub partition_keys: Vec<String>,
+    /// Options of the table and, under `table.datalake.*`, of its lake. Fluss keeps secrets back.
+    pub properties: BTreeMap<String, String>,
+    json: Bytes,
+}
+
+#[derive(Message)]
+struct Wire {
+    #[prost(string, tag = "1")]
+    database: String,
+    #[prost(string, tag = "2")]
+    table: String,
+    #[prost(int64, tag = "3")]
+    table_id: i64,
+    #[prost(int32, tag = "4")]
+    schema_id: i32,
+    #[prost(bytes = "bytes", tag = "5")]
+    json: Bytes,
+}
+
+/// More buckets than Fluss allows to configure.
+const BUCKETS_MAX: i64 = 1 << 20;
+
+impl TableInfo {
+    pub(crate) fn parse(path: TablePath, table_id: i64, schema_id: i32, bytes: Bytes) -> Result<Self> {
+        let value = json(&bytes)?;
+        let buckets = value["bucket_count"].as_i64().filter(|n| (1..=BUCKETS_MAX).contains(n));
+        let buckets = buckets.ok_or_else(|| Error::corrupt(format!("bucket count of {path}")))?;
+        Ok(Self {
+            schema: Schema::from_json(&value["schema"])?,
+            bucket_count: i32::try_from(buckets).map_err(|_| Error::corrupt("bucket count"))?,
+            bucket_keys: names(&value, "bucket_key")?,
+            partition_keys: names(&value, "partition_key")?,
+            properties: BTreeMap::deserialize(&value["properties"]).unwrap_or_default(),
+            path,
+            table_id,
+            schema_id,
+            json: bytes,
+        })
+    }
+
+    /// The bucket of this table with this number.
+    pub fn bucket(&self, partition_id: Option<i64>, bucket: i32) -> Bucket {
+        Bucket { table_id: self.table_id, partition_id, bucket }
+    }
+
+    /// The description as bytes, for another process.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (database, table) = (self.path.database.clone(), self.path.table.clone());
+        let (table_id, schema_id, json) = (self.table_id, self.schema_id, self.json.clone());
+        Wire { database, table, table_id, schema_id, json }.encode_to_vec()
+    }
+
+    /// Reads what [`TableInfo::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// `Corrupt` for other bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let wire = Wire::decode(bytes).map_err(|e| Error::corrupt(format!("table: {e}")))?;
+        let path = TablePath::new(wire.database, wire.table);
+        Self::parse(path, wire.table_id, wire.schema_id, wire.json)
+    }
+}
+
+fn json(bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(|e| Error::corrupt(format!("JSON of a table: {e}")))
+}
+
+fn names(json: &Value, key: &str) -> Result<Vec<String>> {
+    match &json[key] {
+        Value::Null => Ok(vec![]),
+        value => Vec::deserialize(value).map_err(|e| Error::corrupt(format!("{key}: {e}"))),
+    }
+}
+
+/// A partition that lives in Fluss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionInfo {
+    /// Its id: another one after the partition was dropped and created again.
+    pub id: i64,
+    /// The values joined by `$`, as Fluss names it.
+    pub name: String,
+    /// The values of the partition keys, in their order.
+    pub values: Vec<String>,
+}
+
+/// A lake snapshot and the log offsets that it contains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeSnapshot {
+    /// The table that it belongs to.
+    pub table_id: i64,
+    /// The lake's id of the snapshot.
+    pub snapshot_id: i64,
+    /// Per partition id and bucket: the log up to here (exclusive) is in the snapshot. A bucket that was
+    /// never tiered has no entry.
+    pub offsets: HashMap<(Option<i64>, i32), i64>,
+}
