@@ -9,9 +9,24 @@ use crate::error::{LakeError, Result};
 
 /// Checks that files written with `old` can be read as `new`.
 pub(crate) fn check(table: &str, old: &TableSchema, new: &TableSchema) -> Result<()> {
-    check_fields(old.fields(), new.fields()).map_err(|what| {
+    let refuse = |what: String| {
         LakeError::unsupported(table, format!("{what} in files of schema {}", old.id()))
-    })
+    };
+    check_fields(old.fields(), new.fields()).map_err(refuse)?;
+    // Keys and partitions in metadata are written with the type of their time.
+    let fixed = new.primary_keys().iter().chain(new.partition_keys());
+    for name in fixed {
+        let field = new.fields().iter().find(|field| field.name() == name);
+        let before = field.and_then(|f| old.fields().iter().find(|old| old.id() == f.id()));
+        let same = field.zip(before).is_some_and(|(field, before)| {
+            let (new, old) = (field.data_type(), before.data_type());
+            keeps_values(old, new) && keeps_values(new, old)
+        });
+        if !same {
+            return Err(refuse(format!("key column {name:?} is of another type")));
+        }
+    }
+    Ok(())
 }
 
 fn check_fields(old: &[DataField], new: &[DataField]) -> Result<(), String> {
@@ -69,5 +84,87 @@ fn integer_width(of: &T) -> Option<u8> {
         T::Int(_) => Some(4),
         T::BigInt(_) => Some(8),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paimon::spec::*;
+
+    use super::*;
+
+    fn row(fields: &[(i32, &str, T)]) -> T {
+        let field =
+            |(id, name, of): &(i32, &str, T)| DataField::new(*id, (*name).into(), of.clone());
+        T::Row(RowType::new(fields.iter().map(field).collect()))
+    }
+
+    #[test]
+    fn only_changes_that_lose_nothing_are_read() {
+        let int = || T::Int(IntType::new());
+        let big = || T::BigInt(BigIntType::new());
+        let float = || T::Float(FloatType::new());
+        let double = || T::Double(DoubleType::new());
+        let text = |length| T::VarChar(VarCharType::new(length).unwrap());
+        let decimal = |p, s| T::Decimal(DecimalType::new(p, s).unwrap());
+        let at = |p| T::Timestamp(TimestampType::new(p).unwrap());
+        let local = |p| T::LocalZonedTimestamp(LocalZonedTimestampType::new(p).unwrap());
+        let cases = [
+            (int(), big(), true),
+            (big(), int(), false),
+            (int(), double(), false),
+            (float(), double(), true),
+            (double(), float(), false),
+            (text(5), text(20), true),
+            (text(20), text(5), false),
+            (int(), text(20), false),
+            (decimal(10, 2), decimal(12, 4), true),
+            (decimal(10, 2), decimal(10, 4), false),
+            (decimal(10, 2), decimal(14, 1), false),
+            (at(3), at(6), true),
+            (at(6), at(3), false),
+            (at(3), local(3), false),
+            (
+                T::Array(ArrayType::new(int())),
+                T::Array(ArrayType::new(big())),
+                true,
+            ),
+            (
+                T::Array(ArrayType::new(big())),
+                T::Array(ArrayType::new(int())),
+                false,
+            ),
+            // renamed, added, dropped
+            (
+                row(&[(1, "a", int()), (2, "b", int())]),
+                row(&[(1, "z", big()), (3, "c", int())]),
+                true,
+            ),
+            (row(&[(1, "a", big())]), row(&[(1, "a", int())]), false),
+        ];
+        for (old, new, kept) in cases {
+            assert_eq!(keeps_values(&old, &new), kept, "{old:?} → {new:?}");
+        }
+    }
+
+    #[test]
+    fn keys_keep_their_type() {
+        let schema = |id, of: T, key: &[&str]| {
+            let schema = Schema::builder()
+                .column("k", of)
+                .column("v", T::Int(IntType::new()));
+            let schema = schema
+                .primary_key(key.iter().copied())
+                .option("bucket", "1");
+            TableSchema::new(id, &schema.build().unwrap())
+        };
+        let old = schema(0, T::Int(IntType::with_nullable(false)), &["k"]);
+        let new = schema(1, T::BigInt(BigIntType::with_nullable(false)), &["k"]);
+        assert!(check("t", &old, &old).is_ok());
+        let error = check("t", &old, &new).unwrap_err().to_string();
+        assert!(
+            error.contains("\"k\"") && error.contains("schema 0"),
+            "{error}"
+        );
     }
 }

@@ -93,3 +93,61 @@ impl FieldIdAdapter {
         Ok(Arc::new(Literal::new_with_metadata(null, metadata)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Schema, TimeUnit};
+
+    use super::*;
+    use crate::schema::field_with_id;
+
+    fn rewrite(file: Vec<Field>, wanted: Field) -> Result<String> {
+        let table = Arc::new(Schema::new(vec![wanted]));
+        let factory = FieldIdAdapterFactory {
+            required: Arc::new(HashSet::from([9])),
+        };
+        let adapter = factory.create(Arc::clone(&table), Arc::new(Schema::new(file)))?;
+        Ok(adapter
+            .rewrite(Arc::new(Column::new(table.field(0).name(), 0)))?
+            .to_string())
+    }
+
+    #[test]
+    fn columns_are_found_by_id_and_nothing_is_guessed() {
+        let of = |id, data_type| field_with_id("c", data_type, true, id);
+        let file = || {
+            vec![
+                Field::new("bare", DataType::Int64, true),
+                of(5, DataType::Int32),
+            ]
+        };
+        let read = |wanted| rewrite(file(), wanted);
+        assert_eq!(read(of(5, DataType::Int32)).unwrap(), "c@1");
+        assert_eq!(read(of(5, DataType::Int64)).unwrap(), "conform(c@1, Int64)");
+        // added later
+        assert_eq!(read(of(6, DataType::Int32)).unwrap(), "NULL");
+        // a partition column, a column that is never null
+        assert!(read(of(9, DataType::Int32)).is_err());
+        assert!(read(of(6, DataType::Int32).with_nullable(false)).is_err());
+        // no id in the table, the same id twice in the file
+        assert!(read(Field::new("bare", DataType::Int64, true)).is_err());
+        let twice = vec![of(5, DataType::Int32), of(5, DataType::Int32)];
+        assert!(rewrite(twice, of(5, DataType::Int32)).is_err());
+        for narrower in [DataType::Int16, DataType::Utf8View, DataType::Float32] {
+            assert!(read(of(5, narrower)).is_err());
+        }
+    }
+
+    #[test]
+    fn digits_are_never_cut() {
+        let of = |data_type| field_with_id("c", data_type, true, 1);
+        let at = |unit| DataType::Timestamp(unit, None);
+        let (ms, us) = (TimeUnit::Millisecond, TimeUnit::Microsecond);
+        assert!(rewrite(vec![of(at(ms))], of(at(us))).is_ok());
+        assert!(rewrite(vec![of(at(us))], of(at(ms))).is_err());
+        let decimal = DataType::Decimal128;
+        assert!(rewrite(vec![of(decimal(10, 2))], of(decimal(14, 4))).is_ok());
+        assert!(rewrite(vec![of(decimal(10, 2))], of(decimal(14, 1))).is_err());
+        assert!(rewrite(vec![of(decimal(10, 2))], of(decimal(10, 4))).is_err());
+    }
+}

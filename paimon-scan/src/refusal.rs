@@ -121,3 +121,64 @@ fn check_key(table: &str, schema: &TableSchema) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use paimon::spec::{DataType, IntType, Schema};
+
+    use super::*;
+
+    fn kind(key: bool, options: &[(&str, &str)]) -> Result<TableKind> {
+        let id = DataType::Int(IntType::with_nullable(false));
+        let schema = Schema::builder().column("id", id);
+        let schema = if key {
+            schema.primary_key(["id"])
+        } else {
+            schema
+        };
+        let schema = TableSchema::new(0, &schema.option("bucket", "1").build().unwrap());
+        let options = options
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.to_string()));
+        kind_of("db.t", &schema.copy_with_replaced_options(options.collect()))
+    }
+
+    #[test]
+    fn every_option_that_changes_rows_is_named() {
+        let off = MUST_BE_OFF.iter().map(|option| (*option, "true"));
+        let absent = MUST_BE_ABSENT.iter().map(|option| (*option, "x"));
+        let others = [
+            ("type", "format-table"),
+            ("file.format", "avro"),
+            ("merge-engine", "aggregation"),
+            ("bucket", "-2"),
+            ("deduplicate.ignore-delete", "true"),
+            ("fields.id.default-value", "7"),
+        ];
+        for (option, value) in off.chain(absent).chain(others) {
+            let error = kind(true, &[(option, value)]).expect_err(option).to_string();
+            assert!(error.contains(option) && error.contains("db.t"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_is_read() {
+        for option in MUST_BE_OFF {
+            assert_eq!(
+                kind(true, &[(option, "false")]).unwrap(),
+                TableKind::Deduplicate
+            );
+        }
+        let harmless = [
+            ("merge-engine", "deduplicate"),
+            ("file.format", "Parquet"),
+            ("changelog-producer", "input"),
+            ("fluss.table.merge-engine", "first_row"),
+            ("write-only", "true"),
+        ];
+        assert_eq!(kind(true, &harmless).unwrap(), TableKind::Deduplicate);
+        assert_eq!(kind(false, &harmless).unwrap(), TableKind::Append);
+        let vectors = [("deletion-vectors.enabled", "true")];
+        assert_eq!(kind(true, &vectors).unwrap(), TableKind::DeletionVectors);
+    }
+}

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use crate::error::{LakeError, Result};
 use crate::options::LakeOptions;
@@ -29,6 +30,11 @@ const S3_ALIASES: [(&str, &str); 3] = [
 
 /// Where S3-compatible stores that have no regions are, too.
 const S3_REGION: &str = "us-east-1";
+
+/// A store that does not answer is an error soon, not a query that hangs.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const RETRIES: usize = 3;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Options that Paimon's own reader of metadata needs to find what we find without them.
 pub(crate) fn defaults(options: &LakeOptions) -> Result<Option<(&'static str, &'static str)>> {
@@ -103,7 +109,13 @@ impl S3Options {
             .with_bucket_name(bucket)
             .with_region(self.get("region").unwrap_or(S3_REGION))
             .with_virtual_hosted_style_request(!self.is_set("path-style-access"))
-            .with_skip_signature(self.is_set("anonymous"));
+            .with_skip_signature(self.is_set("anonymous"))
+            .with_client_options(ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT))
+            .with_retry(RetryConfig {
+                max_retries: RETRIES,
+                retry_timeout: RETRY_TIMEOUT,
+                ..RetryConfig::default()
+            });
         if let Some(endpoint) = self.get("endpoint") {
             let endpoint = match endpoint.contains("://") {
                 true => endpoint.to_owned(),

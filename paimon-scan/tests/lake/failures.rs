@@ -250,3 +250,64 @@ async fn keys_beyond_the_memory_limit_are_an_error() {
         "{error}"
     );
 }
+
+/// Replaces text in a metadata file of a copy.
+fn edit(copy: &Copy, file: &str, from: &str, to: &str) {
+    let path = copy.folder.path().join("lake.db").join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+#[tokio::test]
+async fn a_plan_that_does_not_hold_all_rows_of_its_snapshot_is_an_error() {
+    let copy = Copy::of("append_plain").await;
+    edit(
+        &copy,
+        "append_plain/snapshot/snapshot-3",
+        "\"totalRecordCount\" : 120",
+        "\"totalRecordCount\" : 121",
+    );
+    let table = LakeCatalog::open(&copy.lake)
+        .unwrap()
+        .table("lake", "append_plain")
+        .await
+        .unwrap();
+    let error = table.plan(Some(3)).await.unwrap_err();
+    assert!(
+        matches!(error, LakeError::Corrupt { .. }) && error.to_string().contains("121"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn deletion_vectors_that_the_options_deny_are_refused() {
+    let copy = Copy::of("pk_dv").await;
+    let option = "\"deletion-vectors.enabled\" : ";
+    edit(
+        &copy,
+        "pk_dv/schema/schema-0",
+        &format!("{option}\"true\""),
+        &format!("{option}\"false\""),
+    );
+    let table = LakeCatalog::open(&copy.lake)
+        .unwrap()
+        .table("lake", "pk_dv")
+        .await
+        .unwrap();
+    let error = table.plan(None).await.unwrap_err();
+    assert!(matches!(error, LakeError::Unsupported { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn footers_are_read_once() {
+    let copy = Copy::of("append_plain").await;
+    let files = copy.files().await;
+    copy.read(files.clone()).await.unwrap();
+    let cache = copy
+        .session
+        .runtime_env()
+        .cache_manager
+        .get_file_metadata_cache();
+    assert_eq!(cache.list_entries().len(), files.len());
+}
