@@ -1,1 +1,36 @@
-//! integration-tests
+//! The laboratory: a real Apache Fluss cluster with a real Paimon lake, for tests and for the demo.
+//!
+//! In reading order:
+//!
+//! - [`Cluster`] and [`ClusterOptions`]: ZooKeeper, coordinator, tablet servers and the official Flink tiering job as
+//!   child processes; verbs on them ([`Node`]); tables ([`TableSpec`]); waiting for the lake, KV snapshots and remote
+//!   log segments.
+//! - [`Writer`] and [`Value`]: rows written with `fluss-rs`, which shares no code with our reader.
+//! - [`Cluster::oracle`]: Flink's batch union read as a second opinion.
+//! - [`shared_cluster`]: one cluster for all tests of a binary.
+//! - [`demo`]: the tables and the endless writer of the demo.
+//! - `src/bin/lab.rs`: the same from the command line. `lab/`: the artifacts, fetched with Maven.
+//!
+//! Deliberately absent: Docker; a simulated Fluss; anything that reads rows with our own code.
+
+mod artifacts;
+mod cluster;
+pub mod demo;
+mod error;
+mod oracle;
+mod process;
+mod shared;
+mod value;
+mod wait;
+mod watchdog;
+mod writer;
+
+pub use cluster::{
+    BucketKey, Cluster, ClusterOptions, Credentials, Node, Offsets, ReadableSnapshot, TableSpec,
+    connect,
+};
+pub use error::{LabError, Result};
+pub use oracle::Rows;
+pub use shared::shared_cluster;
+pub use value::Value;
+pub use writer::Writer;

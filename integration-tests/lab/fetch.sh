@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Puts everything a real Fluss cluster needs into one directory outside the clone: the jars of the servers, of the Paimon lake
+# plug-in and of Flink, and the compiled oracle. Prints that directory on stdout, progress on stderr. Done means: nothing to do.
+#
+#   MILLRACE_LAB_HOME   the directory (default: ${XDG_CACHE_HOME:-$HOME/.cache}/millrace/lab-0.9.1)
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+home=${MILLRACE_LAB_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/lab-0.9.1}
+fluss=0.9.1-incubating
+# 2.8 and no newer: 3.x insists on the parent POM of fluss-lake-paimon, which is not published
+plugin=org.apache.maven.plugins:maven-dependency-plugin:2.8
+
+say() { echo "lab: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+ensure_tools() {
+    local missing=()
+    { command -v java && command -v javac; } >/dev/null || missing+=(openjdk-17-jdk-headless)
+    command -v mvn >/dev/null || missing+=(maven)
+    [ ${#missing[@]} -eq 0 ] && return
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        die "missing: a JDK (17; java and javac) and Maven (mvn) are needed; please install: ${missing[*]}"
+    fi
+    say "installing ${missing[*]} (apt-get)"
+    apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+maven() { mvn -B -q -Dstyle.color=never "$@" >&2 || die "Maven could not resolve the artifacts (see above)"; }
+
+fetch_group() { # fetch_group NAME DIR
+    say "fetching the $1 jars"
+    maven -f "$here/$1/pom.xml" "$plugin:copy-dependencies" -DincludeScope=runtime -DoutputDirectory="$2/$1"
+}
+
+fetch_jars() {
+    local new=$home/.new group
+    rm -rf "$new"
+    mkdir -p "$new"
+    for group in server lake flink; do fetch_group "$group" "$new"; done
+    say "fetching the lake plug-in"
+    (cd "$new" && maven "$plugin:get" -Dartifact="org.apache.fluss:fluss-lake-paimon:$fluss" -Dtransitive=false \
+        -Ddest="$new/lake/fluss-lake-paimon-$fluss.jar")
+    # a running cluster keeps the files it has open
+    for group in server lake flink; do
+        rm -rf "${home:?}/$group"
+        mv "$new/$group" "$home/$group"
+    done
+    rm -rf "$new"
+}
+
+compile_oracle() {
+    say "compiling the oracle"
+    rm -rf "$home/oracle"
+    mkdir -p "$home/oracle"
+    javac -nowarn -d "$home/oracle" -cp "$home/flink/*" "$here"/oracle/*.java
+}
+
+# once LABEL FINGERPRINT COMMAND: runs COMMAND unless the stamp says that it was done for this fingerprint
+once() {
+    if [ "$(cat "$home/$1.stamp" 2>/dev/null)" != "$2" ]; then
+        rm -f "$home/$1.stamp"
+        "$3"
+        echo "$2" >"$home/$1.stamp"
+    fi
+}
+
+jars=$(cat "$here"/{server,lake,flink}/pom.xml | cksum)
+oracle="$jars $(cat "$here"/oracle/*.java | cksum)"
+mkdir -p "$home"
+ensure_tools
+exec 9>"$home/.lock"
+flock -n 9 || { say "waiting for another fetch to end"; flock 9; }
+once jars "$jars" fetch_jars
+once oracle "$oracle" compile_oracle
+echo "$home"

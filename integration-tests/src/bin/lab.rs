@@ -1,0 +1,116 @@
+//! The laboratory from the command line: a cluster in the foreground, and a writer that keeps it busy.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use integration_tests::{Cluster, ClusterOptions, Credentials, Result, demo};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A real Fluss cluster on this machine.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a cluster, print where it is, run until Ctrl-C or SIGTERM, then end all of it.
+    Up {
+        /// Number of tablet servers.
+        #[arg(long, default_value_t = 1)]
+        tablets: usize,
+        /// Directory for its data (absent or empty; kept). Default: a temporary one, removed in the end.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Start without the tiering job.
+        #[arg(long)]
+        no_tiering: bool,
+        /// Make clients log in: USER:PASSWORD.
+        #[arg(long, value_parser = credentials)]
+        sasl: Option<Credentials>,
+    },
+    /// Keep writing into shop.orders (primary key) and shop.clicks (log) until Ctrl-C or SIGTERM.
+    DemoWriter {
+        /// host:port of the cluster.
+        #[arg(long)]
+        bootstrap: String,
+        /// Rows a second.
+        #[arg(long, default_value_t = 200)]
+        rate: u32,
+        /// Log in with USER:PASSWORD.
+        #[arg(long, value_parser = credentials)]
+        sasl: Option<Credentials>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let run = run(Arguments::parse().command);
+    let outcome = tokio::select! {
+        outcome = run => outcome,
+        // dropping `run` ends what it started
+        () = interrupted() => Ok(()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Up { tablets, dir, no_tiering, sasl } => {
+            let options = ClusterOptions {
+                tablet_servers: tablets,
+                tiering: !no_tiering,
+                sasl,
+                directory: dir,
+                ..ClusterOptions::default()
+            };
+            eprintln!("lab: starting");
+            let cluster = Cluster::start(options).await?;
+            println!("bootstrap.servers={}", cluster.bootstrap());
+            println!("warehouse={}", cluster.warehouse().display());
+            println!("directory={}", cluster.directory().display());
+            eprintln!("lab: ready; Ctrl-C ends it");
+            watch(&cluster).await
+        }
+        Command::DemoWriter { bootstrap, rate, sasl } => {
+            println!("writing {rate} rows a second into shop.orders and shop.clicks");
+            demo::write(&bootstrap, sasl.as_ref(), rate).await
+        }
+    }
+}
+
+/// Returns when a process of the cluster has ended by itself.
+async fn watch(cluster: &Cluster) -> Result<()> {
+    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        cluster.check()?;
+    }
+}
+
+async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // without handlers the signals end the process, and the watchdog does the rest
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn credentials(text: &str) -> std::result::Result<Credentials, String> {
+    let (user, password) = text.split_once(':').ok_or("expected USER:PASSWORD")?;
+    Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
+}

@@ -1,0 +1,3 @@
+//! All integration tests: one binary, so that they share one cluster.
+
+mod cluster;
