@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use paimon::catalog::{Catalog, Identifier};
 use paimon::{FileSystemCatalog, Options};
@@ -12,6 +13,19 @@ use crate::options::LakeOptions;
 use crate::refusal;
 use crate::schema::LakeSchema;
 use crate::storage;
+
+/// How long the storage may take to name databases and tables, which it is asked for one by one.
+const LIST: Duration = Duration::from_secs(30);
+/// How long it may take to find one table's schema.
+const LOOK_UP: Duration = Duration::from_secs(10);
+
+/// Waits for the metadata reader, which has no deadlines of its own.
+pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = || LakeError::Unavailable(format!("no answer within {limit:?}").into());
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(late()))
+}
 
 /// A Paimon catalog on a file system or object store. Cheap to clone.
 #[derive(Clone)]
@@ -55,8 +69,11 @@ impl LakeCatalog {
     /// # Errors
     /// `Unavailable` when the storage does not answer.
     pub async fn list_databases(&self) -> Result<Vec<String>> {
-        let names = self.catalog.list_databases().await;
-        names.map_err(|error| LakeError::from_paimon(error, "catalog", None))
+        within(LIST, async {
+            let names = self.catalog.list_databases().await;
+            names.map_err(|error| LakeError::from_paimon(error, "catalog", None))
+        })
+        .await
     }
 
     /// Tables of a database, those that are refused when opened included.
@@ -64,8 +81,11 @@ impl LakeCatalog {
     /// # Errors
     /// `NotFound` for an unknown database, `Unavailable` when the storage does not answer.
     pub async fn list_tables(&self, database: &str) -> Result<Vec<String>> {
-        let names = self.catalog.list_tables(database).await;
-        names.map_err(|error| LakeError::from_paimon(error, database, None))
+        within(LIST, async {
+            let names = self.catalog.list_tables(database).await;
+            names.map_err(|error| LakeError::from_paimon(error, database, None))
+        })
+        .await
     }
 
     /// Loads the latest schema of a table.
@@ -80,11 +100,14 @@ impl LakeCatalog {
                 what: format!("table {full}"),
             });
         }
-        let table = self
-            .catalog
-            .get_table(&Identifier::new(database, name))
-            .await
-            .map_err(|error| LakeError::from_paimon(error, &full, None))?;
+        let table = within(LOOK_UP, async {
+            let table = self
+                .catalog
+                .get_table(&Identifier::new(database, name))
+                .await;
+            table.map_err(|error| LakeError::from_paimon(error, &full, None))
+        });
+        let table = table.await?;
         let kind = refusal::kind_of(&full, table.schema())?;
         let schema = LakeSchema::of(&full, table.schema(), kind)?;
         Ok(LakeTable {
@@ -127,5 +150,18 @@ impl LakeTable {
     /// Where the table's files are opened.
     pub fn lake(&self) -> &Arc<LakeOptions> {
         &self.options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_is_an_error() {
+        let silence = std::future::pending::<Result<()>>();
+        let error = within(Duration::from_millis(1), silence).await.unwrap_err();
+        assert!(matches!(error, LakeError::Unavailable(_)), "{error}");
+        assert_eq!(within(LIST, std::future::ready(Ok(7))).await.unwrap(), 7);
     }
 }

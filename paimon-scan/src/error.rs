@@ -131,10 +131,11 @@ impl LakeError {
                 Self::unsupported(table, message)
             }
             (P::ConfigInvalid { message }, _) => Self::option("paimon", message),
-            (error @ (P::IoUnexpected { .. } | P::ResourceExhausted { .. }), _) => {
-                Self::Unavailable(Box::new(error))
+            (P::IoUnexpected { message, source }, _) => {
+                Self::Unavailable(format!("{message}: {}", first_line(&*source)).into())
             }
-            (error, _) => Self::corrupt(format!("metadata of {table}: {error}")),
+            (P::ResourceExhausted { message }, _) => Self::Unavailable(message.into()),
+            (error, _) => Self::corrupt(format!("metadata of {table}: {}", first_line(&error))),
         }
     }
 
@@ -145,6 +146,12 @@ impl LakeError {
             other => Self::Unavailable(Box::new(other)),
         }
     }
+}
+
+/// Errors of the metadata reader show whole chains with backtraces; a user is told the first of it.
+fn first_line(error: &dyn Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 impl From<LakeError> for DataFusionError {

@@ -1,10 +1,10 @@
 //! The lake half of a union read: Paimon tables read as Arrow batches by DataFusion's own Parquet reader.
 //!
-//! Reading order: [`options`] and [`storage`] (where a lake is, how its bytes are reached), [`catalog`]
-//! (names → tables), [`refusal`] (what is not read, by name), [`schema`] and [`evolution`] (columns and
-//! their field ids), [`plan`] (snapshot → buckets → files), [`section`] (which files overlap), [`file`]
-//! (the unit that travels to a backend), then what runs there: [`scan`], [`source`], [`field_id`],
-//! [`conform`], [`deletion_vector`], [`reader`], and [`resolve`] for files that overlap by key.
+//! Reading order: `options` and `storage` (where a lake is, how its bytes are reached), `catalog`
+//! (names → tables), `refusal` (what is not read, by name), `schema` and `evolution` (columns and
+//! their field ids), `plan` (snapshot → buckets → files), `section` (which files overlap), `file`
+//! (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
+//! `conform`, `deletion_vector`, `reader`, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata alone: catalog, schemas, snapshots, manifests. Its Arrow types
 //! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion.

@@ -5,19 +5,24 @@
 //! leaves out on purpose: level-0 files of tables with deletion vectors (not compacted yet, hence not
 //! marked; Java's reader leaves them out too).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use paimon::spec::{BinaryRow, DataFileMeta, IndexManifest, Snapshot};
 use paimon::{DataSplit, DeletionFile};
 
-use crate::catalog::LakeTable;
+use crate::catalog::{LakeTable, within};
 use crate::error::{LakeError, Result};
 use crate::file::{DeletionVectorRef, KeyRange, LakeFile};
 use crate::key::KeyEncoder;
 use crate::schema::{LakeSchema, TableKind};
 use crate::{bounds, evolution, section};
+
+/// How long the storage may take for all manifests of a snapshot.
+const PLAN: Duration = Duration::from_secs(60);
 
 /// The files of one table at one snapshot.
 #[derive(Debug, Clone)]
@@ -69,6 +74,10 @@ impl LakeTable {
     /// `SnapshotGone` when it has expired, `Unsupported` for files that are not read right, `Corrupt` when
     /// manifests and snapshot disagree, `Unavailable`.
     pub async fn plan(&self, snapshot_id: Option<i64>) -> Result<LakePlan> {
+        within(PLAN, self.plan_snapshot(snapshot_id)).await
+    }
+
+    async fn plan_snapshot(&self, snapshot_id: Option<i64>) -> Result<LakePlan> {
         let snapshots = self.table.snapshot_manager();
         let found = match snapshot_id {
             Some(id) => snapshots.get_snapshot(id).await.map(Some),
@@ -103,8 +112,8 @@ impl LakeTable {
         for split in plan.splits() {
             let key = (split.partition().to_serialized_bytes(), split.bucket());
             let bucket = match buckets.entry(key) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => entry.insert(LakeBucket {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(LakeBucket {
                     partition: self.partition(split.partition())?,
                     bucket: split.bucket(),
                     total_buckets: split.total_buckets(),

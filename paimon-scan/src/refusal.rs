@@ -140,7 +140,10 @@ mod tests {
         let options = options
             .iter()
             .map(|(key, value)| (key.to_string(), value.to_string()));
-        kind_of("db.t", &schema.copy_with_replaced_options(options.collect()))
+        kind_of(
+            "db.t",
+            &schema.copy_with_replaced_options(options.collect()),
+        )
     }
 
     #[test]
@@ -156,7 +159,9 @@ mod tests {
             ("fields.id.default-value", "7"),
         ];
         for (option, value) in off.chain(absent).chain(others) {
-            let error = kind(true, &[(option, value)]).expect_err(option).to_string();
+            let error = kind(true, &[(option, value)])
+                .expect_err(option)
+                .to_string();
             assert!(error.contains(option) && error.contains("db.t"), "{error}");
         }
     }

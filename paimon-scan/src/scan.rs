@@ -143,6 +143,7 @@ impl Scan {
         // INT96 (timestamps with nanoseconds) wraps silently outside 1677–2262 when read as nanoseconds.
         options.global.coerce_int96 = Some("us".into());
         options.global.coerce_int96_tz = Some("UTC".into());
+        options.global.binary_as_string = false;
         options.global.pushdown_filters = request.filter_rows;
         let source = ParquetSource::new(TableSchema::builder(Arc::clone(&self.columns)).build())
             .with_table_parquet_options(options)

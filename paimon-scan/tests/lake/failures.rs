@@ -311,3 +311,30 @@ async fn footers_are_read_once() {
         .get_file_metadata_cache();
     assert_eq!(cache.list_entries().len(), files.len());
 }
+
+/// Errors of the metadata reader come with contexts and backtraces of many lines.
+#[tokio::test]
+async fn a_store_that_is_not_there_is_an_error_of_one_line() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let lake = LakeOptions::new([
+        ("warehouse", "s3://lake/wh"),
+        ("s3.endpoint", &format!("http://{closed}")),
+        ("s3.access-key", "AKID"),
+        ("s3.secret-key", "SECRET"),
+        ("s3.path-style-access", "true"),
+    ]);
+    let error = LakeCatalog::open(&lake.unwrap())
+        .unwrap()
+        .table("lake", "t")
+        .await
+        .unwrap_err();
+    assert!(matches!(error, LakeError::Unavailable(_)), "{error}");
+    let text = error.to_string();
+    assert!(
+        !text.contains('\n') && !text.contains("SECRET") && !text.contains("AKID"),
+        "{text}"
+    );
+}
