@@ -113,6 +113,26 @@ const VARIANTS: [(&str, Variant); 10] = [
     ("Corrupt", Error::Corrupt),
 ];
 
+impl From<fluss_scan::Error> for Error {
+    fn from(error: fluss_scan::Error) -> Self {
+        use fluss_scan::Error as E;
+        let message = error.to_string();
+        match error {
+            E::Option { .. } => Error::Properties(message),
+            E::Unreachable { .. } | E::TimedOut { .. } | E::Server { .. } => {
+                Error::Unavailable(message)
+            }
+            E::Denied(_) => Error::Denied(message),
+            E::DatabaseNotFound(name) => Error::DatabaseNotFound(name),
+            E::NotFound(_) => Error::TableNotFound(message),
+            E::Unsupported(_) => Error::Unsupported(message),
+            E::OffsetOutOfRange { .. } => Error::ReadPointGone(message),
+            E::TooLarge(_) => Error::TooLarge(message),
+            E::Corrupt(_) => Error::Corrupt(message),
+        }
+    }
+}
+
 impl From<paimon_scan::LakeError> for Error {
     fn from(error: paimon_scan::LakeError) -> Self {
         use paimon_scan::LakeError as E;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, ExprSchemable};
-use datafusion::physical_expr::create_physical_expr;
-use datafusion::physical_expr::execution_props::ExecutionProps;
+use datafusion::catalog::Session;
 use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::scalar::ScalarValue;
 use paimon_scan::LakeBucket;
 
@@ -23,6 +23,7 @@ use crate::{Error, ReadMode, Result};
 pub async fn bucket_reads(
     point: &ReadPoint,
     mode: ReadMode,
+    session: &dyn Session,
     filters: &[Expr],
 ) -> Result<Vec<BucketRead>> {
     let lake = lake_part(point, mode).await?;
@@ -35,7 +36,7 @@ pub async fn bucket_reads(
     } else {
         log_table_reads(point, mode, lake, logs)?
     };
-    prune(point, filters, reads)
+    prune(point, session, filters, reads)
 }
 
 /// A bucket read and the values of its partition.
@@ -257,20 +258,24 @@ fn partition_name(values: &[ScalarValue]) -> String {
 }
 
 /// Leaves out the reads of partitions that no row passing the filters can be in.
-fn prune(point: &ReadPoint, filters: &[Expr], reads: Vec<Placed>) -> Result<Vec<BucketRead>> {
+fn prune(
+    point: &ReadPoint,
+    session: &dyn Session,
+    filters: &[Expr],
+    reads: Vec<Placed>,
+) -> Result<Vec<BucketRead>> {
     let schema = partition_schema(point);
     let on_partitions = |filter: &&Expr| {
         let columns = filter.column_refs();
         !columns.is_empty()
             && columns.iter().all(|c| schema.index_of(&c.name).is_ok())
             && !filter.is_volatile()
-            && !filter.any_column_refs_outer()
     };
     let Some(filter) = conjunction(filters.iter().filter(on_partitions).cloned()) else {
         return Ok(reads.into_iter().map(|(_, read)| read).collect());
     };
     let batch = partition_batch(&schema, &reads)?;
-    let keep = evaluate(&filter, &schema, &batch)?;
+    let keep = evaluate(session, filter, &batch)?;
     Ok(reads.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|((_, read), _)| read).collect())
 }
 
@@ -293,16 +298,15 @@ fn partition_batch(schema: &SchemaRef, reads: &[Placed]) -> Result<RecordBatch> 
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| Error::Corrupt(e.to_string()))
 }
 
-/// Per row whether the filter may hold: anything but a definite no keeps the row.
-fn evaluate(filter: &Expr, schema: &SchemaRef, batch: &RecordBatch) -> Result<Vec<bool>> {
-    let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(inexact)?;
-    let unqualified = datafusion::logical_expr::expr_rewriter::unnormalize_col(filter.clone());
-    if unqualified.get_type(&df_schema).map_err(inexact)? != DataType::Boolean {
-        return Ok(vec![true; batch.num_rows()]);
-    }
-    let expr = create_physical_expr(&unqualified, &df_schema, &ExecutionProps::new()).map_err(inexact)?;
+/// Per row whether the filter holds.
+fn evaluate(session: &dyn Session, filter: Expr, batch: &RecordBatch) -> Result<Vec<bool>> {
+    let schema = DFSchema::try_from(batch.schema()).map_err(inexact)?;
+    let expr = session.create_physical_expr(unnormalize_col(filter), &schema).map_err(inexact)?;
     let value = expr.evaluate(batch).and_then(|v| v.into_array(batch.num_rows())).map_err(inexact)?;
-    Ok(value.as_boolean().iter().map(|keep| keep == Some(true)).collect())
+    match value.as_boolean_opt() {
+        Some(keep) => Ok(keep.iter().map(|keep| keep == Some(true)).collect()),
+        None => Ok(vec![true; batch.num_rows()]),
+    }
 }
 
 fn inexact(error: datafusion::error::DataFusionError) -> Error {

@@ -61,7 +61,7 @@ impl TableProvider for UnionTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let reads = bucket_reads(&self.point, self.mode, filters).await?;
+        let reads = bucket_reads(&self.point, self.mode, session, filters).await?;
         let all = || (0..self.point.columns.schema.fields().len()).collect();
         let projection = projection.cloned().unwrap_or_else(all);
         let limit = limit.filter(|_| filters.is_empty());

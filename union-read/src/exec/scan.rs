@@ -15,7 +15,7 @@ use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use fluss_scan::{FlussClient, LogScan, TableInfo};
+use fluss_scan::{FlussClient, KvScan, LogScan, TableInfo};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use paimon_scan::{
@@ -337,12 +337,16 @@ impl PartitionRun {
     ) -> Result<fold::Tail> {
         let mut fold = self.new_fold(columns)?;
         let schema = self.scan.schema_of(columns);
-        let state = self
-            .client
-            .scan_kv(&self.scan.info, read.partition_id, read.bucket, Some(columns.to_vec()))
-            .await?;
-        for batch in state.batches {
-            let grown = fold.apply(conform(batch.columns(), batch.num_rows(), &schema)?, &[])?;
+        let state = self.client.scan_kv(KvScan {
+            table: self.scan.info.clone(),
+            partition_id: read.partition_id,
+            bucket: read.bucket,
+            projection: columns.to_vec(),
+        });
+        let state = state.await?;
+        for (batch, changes) in state.changes {
+            let batch = conform(batch.columns(), batch.num_rows(), &schema)?;
+            let grown = fold.apply(batch, &changes)?;
             self.reserve(memory, grown, read)?;
         }
         // The state may stand for an earlier offset than the statement's end: the log continues it.
@@ -383,7 +387,7 @@ impl PartitionRun {
     fn log_scan(&self, read: &BucketRead, range: LogRange, columns: &[usize]) -> LogScan {
         LogScan {
             table: self.scan.info.clone(),
-            partition: read.partition_id,
+            partition_id: read.partition_id,
             bucket: read.bucket,
             start: range.start,
             end: range.end,
