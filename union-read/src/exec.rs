@@ -26,7 +26,7 @@ use crate::source::Connections;
 
 mod scan;
 
-pub use scan::{LakeSide, TableScan};
+pub use scan::{LakeSide, Stop, TableScan};
 
 /// Reads the buckets of one table at one read point.
 ///

@@ -17,10 +17,12 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use fluss_scan::{FlussClient, KvScan, LogScan, TableInfo};
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use paimon_scan::{
     LakeFile, LakeOptions, LakeSchema, MaskedFile, ScanRequest, derive_deletion_vectors,
 };
+
+use tokio_util::sync::CancellationToken;
 
 use super::UnionReadExec;
 use crate::bucket_read::{BucketRead, LogRange, Tail};
@@ -164,6 +166,10 @@ impl fmt::Display for TableScan {
     }
 }
 
+/// Tells the leaves of a statement to stop; in the session of every task.
+#[derive(Debug)]
+pub struct Stop(pub CancellationToken);
+
 /// What a scan counts, per partition; EXPLAIN ANALYZE shows the sums.
 #[derive(Debug, Clone)]
 struct Counts {
@@ -182,7 +188,7 @@ pub(super) struct PartitionRun {
     client: Arc<FlussClient>,
     context: Arc<TaskContext>,
     counts: Counts,
-    partition: usize,
+    stop: CancellationToken,
 }
 
 /// Bucket reads of one partition that are opened ahead: the next tail is fetched while the present
@@ -208,8 +214,11 @@ impl PartitionRun {
                 log_bytes: counter("log_bytes"),
                 baseline: BaselineMetrics::new(&leaf.metrics, partition),
             },
+            stop: context
+                .session_config()
+                .get_extension::<Stop>()
+                .map_or_else(CancellationToken::new, |stop| stop.0.clone()),
             context,
-            partition,
         })
     }
 
@@ -219,6 +228,7 @@ impl PartitionRun {
         let schema = Arc::clone(self.scan.output_schema());
         let limit = self.scan.limit.unwrap_or(usize::MAX);
         let baseline = self.counts.baseline.clone();
+        let stop = self.stop.clone();
         let run = Arc::new(self);
         let batches = stream::iter(reads)
             .map(move |read| {
@@ -231,7 +241,8 @@ impl PartitionRun {
             .and_then(|batch| async {
                 tokio::task::yield_now().await;
                 Ok(batch)
-            })
+            });
+        let batches = until_stopped(batches, stop)
             .scan(limit, move |left, batch| {
                 let batch = batch.map(|batch| cut(batch, left, &baseline));
                 let next = if *left == 0 && matches!(&batch, Ok(None)) { None } else { Some(batch) };
@@ -500,6 +511,18 @@ fn on_end(
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let last = stream::once(async move { end() }).filter_map(async |()| None);
     rows.chain(last).boxed()
+}
+
+/// Ends the stream with an error once the statement is stopped, also while nothing comes.
+fn until_stopped(
+    batches: impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send + 'static,
+    stop: CancellationToken,
+) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send + 'static {
+    let stopped = stop.clone();
+    let last = stream::once(async move { stopped.is_cancelled() }).filter_map(async |stopped| {
+        stopped.then(|| Err(Error::Cancelled("the statement was stopped".into()).into()))
+    });
+    batches.take_until(stop.cancelled_owned()).chain(last)
 }
 
 /// Cuts a batch at the limit; `None` once nothing is left to deliver.

@@ -1,0 +1,35 @@
+//! The sections of `conf/backend.toml` that are this crate's.
+
+use serde::{Deserialize, Serialize};
+
+/// `[rpc]`: the port for frontends and other backends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rpc {
+    /// `host:port`. Other processes must reach it under this name.
+    pub listen: String,
+}
+
+impl Default for Rpc {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9060".into() }
+    }
+}
+
+/// `[backend]`: limits of the queries that run here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backend {
+    /// Memory of all queries together, bytes.
+    pub memory_bytes_max: usize,
+    /// Spilled data of all queries together, bytes.
+    pub spill_bytes_max: u64,
+    /// A query is spread so that each task reads about this much, bytes; 0: over all backends.
+    pub task_bytes_min: u64,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self { memory_bytes_max: 2 << 30, spill_bytes_max: 50 << 30, task_bytes_min: 4 << 20 }
+    }
+}
