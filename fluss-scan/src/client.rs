@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::ObjectStore;
+use object_store::path::Path as ObjectPath;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::error::code;
+use crate::log::Stores;
 use crate::messages::{
     GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets,
     ListPartitionInfos, ListTables, Path,
@@ -27,6 +30,7 @@ pub struct FlussClient {
     servers: Servers,
     leaders: Leaders,
     schemas: Mutex<HashMap<(i64, i32), Arc<Schema>>>,
+    stores: Stores,
 }
 
 /// Which offset of a log is asked for.
@@ -50,6 +54,7 @@ impl FlussClient {
             servers: Servers::new(options.clone()),
             leaders: Leaders::default(),
             schemas: Mutex::default(),
+            stores: Stores::default(),
             options,
         }
     }
@@ -83,7 +88,7 @@ impl FlussClient {
     pub async fn table_info(&self, path: &TablePath) -> Result<TableInfo> {
         let request = GetTableInfo { path: wire(path) };
         let answer = self.servers.ask_any(&request, self.deadline()).await?;
-        TableInfo::parse(path.clone(), answer.table_id, answer.schema_id, answer.json)
+        TableInfo::parse(path.clone(), answer)
     }
 
     /// An old or present schema of a table; schemas never change, so they are remembered.
@@ -158,6 +163,7 @@ impl FlussClient {
         let mut missing: Vec<Bucket> =
             buckets.iter().map(|bucket| table.bucket(partition_id, *bucket)).collect();
         let mut attempts = Attempts::new(self.options.metadata_timeout);
+        let mut is_sure = false;
         while !missing.is_empty() {
             let by_leader = self.leaders_of(table, &missing, &mut attempts).await?;
             let asked = by_leader.into_iter().map(|(server, buckets)| {
@@ -166,59 +172,69 @@ impl FlussClient {
             });
             missing.clear();
             for (answer, buckets) in futures::future::join_all(asked).await {
-                self.take_offsets(answer, &buckets, &mut found, &mut missing)?;
+                match take_offsets(answer, &buckets, &mut found, &mut missing) {
+                    // a server that has just lost a bucket, or not yet got it, says so too
+                    Err(Error::NotFound(_)) if !is_sure => missing.extend(buckets),
+                    taken => taken?,
+                }
             }
             if !missing.is_empty() {
+                is_sure = true;
+                missing.sort_unstable();
+                missing.dedup();
+                self.leaders.forget(&missing);
                 attempts.pause(&missing).await?;
             }
         }
         Ok(found)
     }
 
-    /// Sorts an answer into offsets and buckets to ask for again at another leader.
-    fn take_offsets(
-        &self,
-        answer: Result<crate::messages::ListOffsetsAnswer>,
-        asked: &[Bucket],
-        found: &mut BTreeMap<i32, i64>,
-        again: &mut Vec<Bucket>,
-    ) -> Result<()> {
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) if error.is_passing() => {
-                self.leaders.forget(asked);
-                again.extend(asked);
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        for bucket in asked {
-            let of_bucket = answer.buckets.iter().find(|b| b.bucket == bucket.bucket);
-            let Some(of_bucket) = of_bucket else {
-                return Err(Error::corrupt(format!("no offset of {bucket}")));
-            };
-            match (of_bucket.code.unwrap_or(0), of_bucket.offset) {
-                (0, Some(offset)) => {
-                    found.insert(bucket.bucket, offset);
-                }
-                (0, None) => return Err(Error::corrupt(format!("no offset of {bucket}"))),
-                (code, _) => {
-                    let message = of_bucket.message.as_deref().unwrap_or_default();
-                    let error = bucket_error(code, message, *bucket);
-                    if !error.is_passing() {
-                        return Err(error);
-                    }
-                    self.leaders.forget(&[*bucket]);
-                    again.push(*bucket);
-                }
-            }
-        }
-        Ok(())
+    /// The store of a remote log directory and the path in it.
+    pub(crate) fn open_store(&self, directory: &str) -> Result<(Arc<dyn ObjectStore>, ObjectPath)> {
+        self.stores.open(directory, &self.options.remote_storage)
     }
 
     fn deadline(&self) -> Instant {
         Instant::now() + self.options.metadata_timeout
     }
+}
+
+/// Sorts an answer into offsets and buckets to ask for again at another leader.
+fn take_offsets(
+    answer: Result<crate::messages::ListOffsetsAnswer>,
+    asked: &[Bucket],
+    found: &mut BTreeMap<i32, i64>,
+    again: &mut Vec<Bucket>,
+) -> Result<()> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) if error.is_passing() => {
+            again.extend(asked);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for bucket in asked {
+        let of_bucket = answer.buckets.iter().find(|b| b.bucket == bucket.bucket);
+        let Some(of_bucket) = of_bucket else {
+            return Err(Error::corrupt(format!("no offset of {bucket}")));
+        };
+        match (of_bucket.code.unwrap_or(0), of_bucket.offset) {
+            (0, Some(offset)) => {
+                found.insert(bucket.bucket, offset);
+            }
+            (0, None) => return Err(Error::corrupt(format!("no offset of {bucket}"))),
+            (code, _) => {
+                let message = of_bucket.message.as_deref().unwrap_or_default();
+                let error = bucket_error(code, message, *bucket);
+                if !error.is_passing() {
+                    return Err(error);
+                }
+                again.push(*bucket);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn wire(path: &TablePath) -> Path {
@@ -280,6 +296,12 @@ impl Attempts {
     /// What is left of the time.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits after an error that may pass; when the time is up, says what was waited for.
+    pub(crate) async fn pause_after(&mut self, error: Error, bucket: Bucket) -> Result<()> {
+        let timed_out = self.pause(&[bucket]).await;
+        timed_out.map_err(|timed_out| if error.is_leaderless() { timed_out } else { error })
     }
 
     /// Waits before the next try; an error when the time is up.

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use prost::Message;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -25,9 +26,16 @@ use crate::{ClientOptions, Error, Result};
 const CALLS_MAX: usize = 256;
 /// Bytes of an answer before its message: type and request id.
 const ANSWER_HEADER: usize = 5;
+/// An answer of this type belongs to no call: the server gives the whole connection up.
+const SERVER_FAILURE: u8 = 2;
+/// Calls in a row that were not answered, with nothing else received, before the connection is given up:
+/// a half-open connection looks like a server that thinks.
+const UNANSWERED_MAX: u32 = 2;
+/// How long a connection is idle before the kernel asks whether the other side is there, and how often.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 /// Pending calls by request id; `None` once the connection is broken.
-type Pending = Arc<Mutex<Option<HashMap<i32, oneshot::Sender<Bytes>>>>>;
+type Pending = Arc<Mutex<Option<HashMap<i32, oneshot::Sender<Result<Bytes>>>>>>;
 
 /// A connection that is ready for calls: versions are known, the user is authenticated.
 #[derive(Debug)]
@@ -39,6 +47,10 @@ pub(crate) struct Connection {
     cause: Arc<OnceLock<String>>,
     permits: Semaphore,
     next_id: AtomicI32,
+    /// Calls that ran into their deadlines since something was last received.
+    unanswered: Arc<AtomicU32>,
+    /// Shorter waits than for a connection do not count as unanswered.
+    patience: Duration,
     /// Version 0 of these calls is served.
     served: Vec<i16>,
     _tasks: [AbortOnDropHandle<()>; 2],
@@ -59,7 +71,9 @@ impl Connection {
         };
         let stream = stream.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let mut this = Self::over(stream, address, options.frame_bytes_max);
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(unreachable)?;
+        let mut this = Self::over(stream, address, options);
         let hello =
             ApiVersions { client_name: "millrace".into(), client_version: version().into() };
         let answer = this.exchange(&hello, within).await?;
@@ -72,12 +86,19 @@ impl Connection {
         Ok(this)
     }
 
-    fn over(stream: TcpStream, address: &str, frame_bytes_max: usize) -> Self {
+    fn over(stream: TcpStream, address: &str, options: &ClientOptions) -> Self {
         let (reader, writer) = stream.into_split();
         let (requests, queue) = mpsc::channel(CALLS_MAX);
         let pending: Pending = Arc::new(Mutex::new(Some(HashMap::new())));
         let cause = Arc::new(OnceLock::new());
-        let reading = read(reader, Arc::clone(&pending), Arc::clone(&cause), frame_bytes_max);
+        let unanswered = Arc::new(AtomicU32::new(0));
+        let reading = Reading {
+            pending: Arc::clone(&pending),
+            cause: Arc::clone(&cause),
+            unanswered: Arc::clone(&unanswered),
+            frame_bytes_max: options.frame_bytes_max,
+        };
+        let reading = reading.run(reader);
         let writing = write(writer, queue, Arc::clone(&pending));
         Self {
             address: address.to_string(),
@@ -86,6 +107,8 @@ impl Connection {
             cause,
             permits: Semaphore::new(CALLS_MAX),
             next_id: AtomicI32::new(0),
+            unanswered,
+            patience: options.connect_timeout,
             served: vec![],
             _tasks: [
                 AbortOnDropHandle::new(tokio::spawn(reading)),
@@ -136,6 +159,7 @@ impl Connection {
         metrics::counter!("millrace_fluss_calls_total", "call" => C::NAME).increment(1);
         let answer = timeout(within, self.send(request)).await;
         let frame = answer.unwrap_or_else(|_| {
+            self.count_unanswered(within);
             let what = format!("{} at Fluss server {}", C::NAME, self.address);
             Err(Error::TimedOut { what, after: within })
         });
@@ -144,6 +168,17 @@ impl Connection {
             metrics::counter!("millrace_fluss_errors_total", "call" => C::NAME).increment(1);
         }
         result
+    }
+
+    /// Gives the connection up when nothing comes back any more. Short deadlines say nothing about it.
+    fn count_unanswered(&self, within: Duration) {
+        if within < self.patience {
+            return;
+        }
+        if self.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= UNANSWERED_MAX {
+            let _ = self.cause.set(format!("{UNANSWERED_MAX} calls in a row were not answered"));
+            self.pending.lock().take();
+        }
     }
 
     async fn send<C: Call>(&self, request: &C) -> Result<Bytes> {
@@ -158,7 +193,7 @@ impl Connection {
         let _forget = Forget { pending: &self.pending, id };
         let frame = encode(request, id)?;
         self.requests.send(frame).await.map_err(|_| self.broken())?;
-        receiver.await.map_err(|_| self.broken())
+        receiver.await.map_err(|_| self.broken())?
     }
 
     fn broken(&self) -> Error {
@@ -213,43 +248,77 @@ fn decode<C: Call>(frame: &Bytes) -> Result<C::Answer> {
     }
 }
 
-/// Hands answers to their callers until the connection ends or sends what is no frame.
-async fn read(
-    mut reader: OwnedReadHalf,
+/// The receiving half of a connection.
+struct Reading {
     pending: Pending,
     cause: Arc<OnceLock<String>>,
+    unanswered: Arc<AtomicU32>,
     frame_bytes_max: usize,
-) {
-    let end = loop {
-        let frame = match read_frame(&mut reader, frame_bytes_max).await {
-            Ok(frame) => frame,
-            Err(end) => break end,
-        };
-        metrics::counter!("millrace_fluss_received_bytes_total").increment(frame.len() as u64);
-        let id = frame.get(1..ANSWER_HEADER).and_then(|id| id.try_into().ok());
-        // nobody waits for it any more where the caller gave up
-        let id = id.map_or(-1, i32::from_be_bytes);
-        let waiting = pending.lock().as_mut().and_then(|calls| calls.remove(&id));
-        if let Some(caller) = waiting {
-            let _ = caller.send(frame);
-        }
-    };
-    let _ = cause.set(end.to_string());
-    // wakes every caller: their senders are dropped
-    pending.lock().take();
 }
 
-async fn read_frame(reader: &mut OwnedReadHalf, frame_bytes_max: usize) -> std::io::Result<Bytes> {
-    let announced = reader.read_i32().await?;
-    let length = usize::try_from(announced).unwrap_or(0);
-    if !(ANSWER_HEADER..=frame_bytes_max).contains(&length) {
-        return Err(std::io::Error::other(format!(
-            "a frame of {announced} bytes where {frame_bytes_max} are allowed"
-        )));
+impl Reading {
+    /// Hands answers to their callers until the connection ends or sends what is no frame.
+    async fn run(self, mut reader: OwnedReadHalf) {
+        let end = loop {
+            match self.next(&mut reader).await {
+                Ok(()) => self.unanswered.store(0, Ordering::Relaxed),
+                Err(end) => break end,
+            }
+        };
+        let _ = self.cause.set(end.to_string());
+        // wakes every caller: their senders are dropped
+        self.pending.lock().take();
     }
-    let mut frame = vec![0; length];
-    reader.read_exact(&mut frame).await?;
-    Ok(frame.into())
+
+    async fn next(&self, reader: &mut OwnedReadHalf) -> std::io::Result<()> {
+        let announced = reader.read_i32().await?;
+        let length = usize::try_from(announced).unwrap_or(0);
+        if length > self.frame_bytes_max {
+            return Err(self.refuse(reader, length).await);
+        }
+        let mut frame = vec![0; length];
+        reader.read_exact(&mut frame).await?;
+        metrics::counter!("millrace_fluss_received_bytes_total").increment(length as u64);
+        match (frame.first(), frame.get(1..ANSWER_HEADER).and_then(|id| id.try_into().ok())) {
+            (Some(&SERVER_FAILURE), _) => Err(std::io::Error::other(server_failure(&frame))),
+            (_, Some(id)) => {
+                self.answer(i32::from_be_bytes(id), Ok(frame.into()));
+                Ok(())
+            }
+            _ => Err(std::io::Error::other(format!("a frame of {announced} bytes"))),
+        }
+    }
+
+    /// Nobody waits for an answer any more where its caller gave up.
+    fn answer(&self, id: i32, answer: Result<Bytes>) {
+        let caller = self.pending.lock().as_mut().and_then(|calls| calls.remove(&id));
+        if let Some(caller) = caller {
+            let _ = caller.send(answer);
+        }
+    }
+
+    /// Tells the one caller whose answer is too large, since asking again would not help; the connection
+    /// ends, for the frame is not read to find the next one.
+    async fn refuse(&self, reader: &mut OwnedReadHalf, length: usize) -> std::io::Error {
+        let mut header = [0; ANSWER_HEADER];
+        if let Err(end) = reader.read_exact(&mut header).await {
+            return end;
+        }
+        let [_, id @ ..] = header;
+        let max = self.frame_bytes_max;
+        let problem = format!("a frame of {length} bytes where {max} are allowed");
+        self.answer(i32::from_be_bytes(id), Err(Error::TooLarge(problem.clone())));
+        std::io::Error::other(problem)
+    }
+}
+
+/// A server failure carries an error right behind its type.
+fn server_failure(frame: &[u8]) -> String {
+    let body = frame.get(1..).unwrap_or_default();
+    match ErrorAnswer::decode(body) {
+        Ok(error) => Error::server(error.code, error.message.as_deref().unwrap_or_default()).to_string(),
+        Err(_) => "the server failed".to_string(),
+    }
 }
 
 /// Writes requests whole, whatever becomes of their callers.

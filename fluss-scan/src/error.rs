@@ -74,6 +74,7 @@ pub enum Error {
 
 /// Error codes of Fluss that are acted on (`fluss-rpc/…/protocol/Errors.java`).
 pub(crate) mod code {
+    pub(crate) const UNKNOWN_SERVER_ERROR: i32 = -1;
     pub(crate) const DATABASE_NOT_EXIST: i32 = 4;
     pub(crate) const TABLE_NOT_EXIST: i32 = 7;
     pub(crate) const NOT_LEADER: i32 = 12;
@@ -85,6 +86,8 @@ pub(crate) mod code {
     pub(crate) const AUTHENTICATE: i32 = 46;
     pub(crate) const AUTHORIZATION: i32 = 48;
     pub(crate) const LAKE_SNAPSHOT_NOT_EXIST: i32 = 53;
+    pub(crate) const SCANNER_EXPIRED: i32 = 66;
+    pub(crate) const UNKNOWN_SCANNER: i32 = 67;
 }
 
 /// The longest server message that is kept: unexpected exceptions come with a whole stack trace.
@@ -111,10 +114,13 @@ impl Error {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Error::Unreachable { .. } => true,
-            Error::Server { code, .. } => {
-                [code::NOT_LEADER, code::LEADER_NOT_AVAILABLE].contains(code)
-            }
-            _ => false,
+            error => error.is_leaderless(),
         }
+    }
+
+    /// Whether the server that was asked does not lead the bucket.
+    pub(crate) fn is_leaderless(&self) -> bool {
+        let codes = [code::NOT_LEADER, code::LEADER_NOT_AVAILABLE];
+        matches!(self, Error::Server { code, .. } if codes.contains(code))
     }
 }

@@ -6,11 +6,14 @@
 //!   rows, with the log of `[e1, e2)` applied over them, are the state at `e2`: a key outside of that window
 //!   had one state throughout it, a key inside takes its last one.
 //!
-//! [`row`] decodes rows into columns.
+//! [`scanner`] is the first way, [`row`] decodes rows into columns, [`fold`] leaves the last state of each key.
 
+mod fold;
 mod row;
+mod scanner;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -20,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::client::bucket_error;
 use crate::log::{ChangeType, LogScan};
-use crate::messages::{LimitScan, LimitScanAnswer, ScanKv, ScanKvAnswer, ScanKvBucket};
+use crate::messages::{LimitScan, LimitScanAnswer, ScanKv};
 use crate::table::{Bucket, Schema, TableInfo};
 use crate::{Error, FlussClient, OffsetSpec, Result};
 use row::{Decoder, values};
@@ -48,9 +51,6 @@ pub struct KvState {
     /// change types means rows.
     pub changes: Vec<(RecordBatch, Vec<ChangeType>)>,
 }
-
-/// Bytes of one ScanKv answer: larger ones are slower, smaller ones cost calls.
-const SCAN_BYTES: i32 = 2 << 20;
 
 impl FlussClient {
     /// Reads the state of a bucket.
@@ -91,8 +91,17 @@ impl FlussClient {
             0 => None,
             code => Some(bucket_error(code, answer.message.as_deref().unwrap_or_default(), bucket)),
         };
-        let answer = self.ask_leader(&scan.table, bucket, &request, within, error_of).await?;
+        let answer = self.ask_leader(&scan.table, bucket, &request, within, error_of).await;
+        let answer = answer.map_err(|error| match error {
+            Error::TooLarge(why) => Error::TooLarge(format!(
+                "the state of {bucket} comes in one answer from this server and does not fit: {why}"
+            )),
+            error => error,
+        })?;
         let end = self.end_of(scan).await?;
+        if answer.is_log.unwrap_or(false) {
+            return Err(Error::corrupt(format!("log records as the state of {bucket}")));
+        }
         let records = answer.records.unwrap_or_default();
         self.check_size(records.len(), bucket)?;
         let mut changes = vec![(self.decode(scan, &[records]).await?, vec![])];
@@ -105,8 +114,13 @@ impl FlussClient {
                 end,
                 projection: Some(scan.projection.clone()),
             };
-            let batches: Vec<_> = self.scan_log(window).try_collect().await?;
-            changes.extend(batches.into_iter().map(|batch| (batch.rows, batch.change_types)));
+            let mut batches = pin!(self.scan_log(window));
+            let mut bytes = 0;
+            while let Some(batch) = batches.try_next().await? {
+                bytes += batch.rows.get_array_memory_size();
+                self.check_size(bytes, bucket)?;
+                changes.push((batch.rows, batch.change_types));
+            }
         }
         Ok(KvState { offset: end, changes })
     }
@@ -116,72 +130,6 @@ impl FlussClient {
         let offsets =
             self.offsets(&scan.table, scan.partition_id, &buckets, OffsetSpec::Latest).await?;
         offsets.get(&scan.bucket).copied().ok_or_else(|| Error::corrupt("no end of a log"))
-    }
-
-    /// ScanKv: open, next, next …, closed by the server at the end and by us when we give up.
-    async fn scan_snapshot(self: &Arc<Self>, scan: &KvScan, bucket: Bucket) -> Result<KvState> {
-        let open = ScanKvBucket {
-            table_id: bucket.table_id,
-            partition_id: bucket.partition_id,
-            bucket: bucket.bucket,
-        };
-        let open = ScanKv {
-            open: Some(open),
-            sequence: Some(0),
-            batch_bytes: Some(SCAN_BYTES),
-            ..ScanKv::default()
-        };
-        let mut answer = self.ask_scanner(scan, bucket, &open).await?;
-        let missing = || Error::corrupt(format!("no offset with the state of {bucket}"));
-        let offset = answer.log_offset.ok_or_else(missing)?;
-        let mut scanner = Scanner { client: Arc::clone(self), scan: scan.clone(), bucket, id: None };
-        let (mut parts, mut bytes): (Vec<Bytes>, usize) = (vec![], 0);
-        let mut sequence = 0;
-        loop {
-            let records = answer.records.take().unwrap_or_default();
-            bytes += records.len();
-            self.check_size(bytes, bucket)?;
-            parts.push(records);
-            scanner.id = answer.scanner_id.take().filter(|id| !id.is_empty()).or(scanner.id.take());
-            if !answer.more.unwrap_or(false) {
-                scanner.id = None;
-                break;
-            }
-            sequence += 1;
-            let next = ScanKv {
-                scanner_id: scanner.id.clone(),
-                sequence: Some(sequence),
-                batch_bytes: Some(SCAN_BYTES),
-                ..ScanKv::default()
-            };
-            answer = self.ask_scanner(scan, bucket, &next).await?;
-        }
-        let rows = self.decode(scan, &parts).await?;
-        Ok(KvState { offset, changes: vec![(rows, vec![])] })
-    }
-
-    async fn ask_scanner(
-        &self,
-        scan: &KvScan,
-        bucket: Bucket,
-        request: &ScanKv,
-    ) -> Result<ScanKvAnswer> {
-        let within = self.options().request_timeout;
-        let opening = request.open.is_some();
-        let error_of = |answer: &ScanKvAnswer| match answer.code.unwrap_or(0) {
-            0 => None,
-            code => {
-                let error =
-                    bucket_error(code, answer.message.as_deref().unwrap_or_default(), bucket);
-                // a scanner lives at one leader: what failed there is not asked elsewhere
-                let lost = |e: &Error| Error::Unreachable {
-                    address: bucket.to_string(),
-                    problem: format!("the scanner is lost: {e}"),
-                };
-                Some(if opening || !error.is_passing() { error } else { lost(&error) })
-            }
-        };
-        self.ask_leader(&scan.table, bucket, request, within, error_of).await
     }
 
     fn check_size(&self, bytes: usize, bucket: Bucket) -> Result<()> {
@@ -213,28 +161,5 @@ impl FlussClient {
             }
         }
         decoder.finish()
-    }
-}
-
-/// Closes an open scanner when its reader gives up: a server holds few of them.
-struct Scanner {
-    client: Arc<FlussClient>,
-    scan: KvScan,
-    bucket: Bucket,
-    id: Option<Bytes>,
-}
-
-impl Drop for Scanner {
-    fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
-        let (client, scan, bucket) = (Arc::clone(&self.client), self.scan.clone(), self.bucket);
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        // bounded by the call's own deadline
-        runtime.spawn(async move {
-            let close = ScanKv { scanner_id: Some(id), close: Some(true), ..ScanKv::default() };
-            if let Err(error) = client.ask_scanner(&scan, bucket, &close).await {
-                tracing::debug!(%error, %bucket, "a scanner was not closed");
-            }
-        });
     }
 }

@@ -1,16 +1,18 @@
 //! Bounded reads of a bucket's log.
 //!
 //! * [`scan`]: fetches from the leader until the consumed offset reaches the end
-//! * [`remote`]: segments that were tiered to remote storage
+//! * [`remote`]: segments that were tiered to remote storage, and [`store`], where that is
 //! * [`batch`]: the bytes of record batches → Arrow
 
 mod batch;
 mod remote;
 mod scan;
+mod store;
 
 use arrow::array::RecordBatch;
 
 pub use scan::LogScan;
+pub(crate) use store::{S3_OPTIONS, Stores};
 
 /// What a record of a log does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -88,6 +88,8 @@ GetTableInfoAnswer {
     #[prost(int64, required, tag = "1")] table_id: i64,
     #[prost(int32, required, tag = "2")] schema_id: i32,
     #[prost(bytes = "bytes", required, tag = "3")] json: Bytes,
+    #[prost(int64, required, tag = "4")] created: i64,
+    #[prost(int64, required, tag = "5")] modified: i64,
 }
 GetTableSchema {
     #[prost(message, required, tag = "1")] path: Path,

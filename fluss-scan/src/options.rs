@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::log::S3_OPTIONS;
 use crate::{Error, Result};
 
 /// How a client reaches a cluster.
@@ -23,7 +24,12 @@ pub struct ClientOptions {
     pub frame_bytes_max: usize,
     /// The largest state of one primary-key bucket that is read, encoded bytes.
     pub state_bytes_max: usize,
+    /// Options of the storage of remote log segments (`s3.*`); secrets among them.
+    pub remote_storage: BTreeMap<String, String>,
 }
+
+/// The protocol counts frames, and Arrow counts the text of a column, in 31 bits.
+const BYTES_MAX: usize = i32::MAX as usize;
 
 impl ClientOptions {
     /// Reads the options of a client by Fluss's own names, and a few limits of ours.
@@ -38,8 +44,9 @@ impl ClientOptions {
             connect_timeout: Duration::from_secs(2),
             metadata_timeout: Duration::from_secs(4),
             request_timeout: Duration::from_secs(15),
-            frame_bytes_max: 256 << 20,
+            frame_bytes_max: 64 << 20,
             state_bytes_max: 1 << 30,
+            remote_storage: BTreeMap::new(),
         };
         for address in &this.bootstrap {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
@@ -62,7 +69,10 @@ impl ClientOptions {
         let milliseconds = || {
             duration(value).ok_or_else(|| wrong(name, "is not a duration such as '15s' or '500ms'"))
         };
-        let bytes = || value.parse().map_err(|_| wrong(name, "is not a number of bytes"));
+        let bytes = || {
+            let number = value.parse().ok().filter(|bytes| (1..=BYTES_MAX).contains(bytes));
+            number.ok_or_else(|| wrong(name, "is not a number of bytes from 1 to 2147483647"))
+        };
         match name {
             "client.security.protocol" => security.protocol = value.to_uppercase(),
             "client.security.sasl.mechanism" => security.mechanism = value.to_uppercase(),
@@ -73,6 +83,9 @@ impl ClientOptions {
             "client.request-timeout" => self.request_timeout = milliseconds()?,
             "client.frame-bytes-max" => self.frame_bytes_max = bytes()?,
             "client.state-bytes-max" => self.state_bytes_max = bytes()?,
+            name if S3_OPTIONS.contains(&name) => {
+                self.remote_storage.insert(name.to_string(), value.to_string());
+            }
             _ => return Err(wrong(name, "is not known")),
         }
         Ok(())
@@ -149,6 +162,7 @@ mod tests {
             ("client.security.sasl.username", "u"),
             ("client.security.sasl.password", "hidden"),
             ("client.request-timeout", "500ms"),
+            ("s3.secret-key", "hidden too"),
         ])
         .unwrap();
         assert_eq!(read.bootstrap, ["a:1", "b:2"]);
@@ -162,6 +176,8 @@ mod tests {
         for (name, value) in [
             ("client.nothing", "1"),
             ("client.request-timeout", "soon"),
+            ("client.frame-bytes-max", "0"),
+            ("client.state-bytes-max", "2147483648"),
             ("client.security.protocol", "SSL"),
             ("client.security.protocol", "SASL"),
             ("client.security.sasl.username", "u"),

@@ -1,6 +1,6 @@
 //! What Fluss says about a table, its partitions and its lake.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -8,6 +8,8 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::messages::GetTableInfoAnswer;
+use crate::types::NO_ID;
 use crate::{Column, Error, Result};
 
 /// The name of a table.
@@ -66,11 +68,28 @@ impl Schema {
     pub(crate) fn from_json(json: &Value) -> Result<Self> {
         let columns = json["columns"].as_array().ok_or_else(|| Error::corrupt("no columns"))?;
         let columns = columns.iter().map(|column| Column::from_json(column, 0));
-        Ok(Self { columns: columns.collect::<Result<_>>()?, primary_key: names(json, "primary_key")? })
+        let columns = with_ids(columns.collect::<Result<_>>()?)?;
+        Ok(Self { columns, primary_key: names(json, "primary_key")? })
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         Self::from_json(&json(bytes)?)
+    }
+}
+
+/// Columns are matched by their ids between schemas, so that each must have one of its own. Tables of old
+/// servers have none: there a column's id is its position, as it is for Fluss itself.
+fn with_ids(mut columns: Vec<Column>) -> Result<Vec<Column>> {
+    if columns.iter().all(|column| column.id == NO_ID) {
+        for (column, id) in columns.iter_mut().zip(0..) {
+            column.id = id;
+        }
+        return Ok(columns);
+    }
+    let mut seen = HashSet::new();
+    match columns.iter().find(|column| column.id < 0 || !seen.insert(column.id)) {
+        Some(column) => Err(Error::corrupt(format!("column '{}' has no id of its own", column.name))),
+        None => Ok(columns),
     }
 }
 
@@ -93,6 +112,12 @@ pub struct TableInfo {
     pub partition_keys: Vec<String>,
     /// Options of the table and, under `table.datalake.*`, of its lake. Fluss keeps secrets back.
     pub properties: BTreeMap<String, String>,
+    /// What the table's owner noted on it; means nothing to Fluss.
+    pub custom_properties: BTreeMap<String, String>,
+    /// When it was created, milliseconds since 1970.
+    pub created: i64,
+    /// When it was last changed, milliseconds since 1970.
+    pub modified: i64,
     json: Bytes,
 }
 
@@ -108,13 +133,18 @@ struct Wire {
     schema_id: i32,
     #[prost(bytes = "bytes", tag = "5")]
     json: Bytes,
+    #[prost(int64, tag = "6")]
+    created: i64,
+    #[prost(int64, tag = "7")]
+    modified: i64,
 }
 
 /// More buckets than Fluss allows to configure.
 const BUCKETS_MAX: i64 = 1 << 20;
 
 impl TableInfo {
-    pub(crate) fn parse(path: TablePath, table_id: i64, schema_id: i32, bytes: Bytes) -> Result<Self> {
+    pub(crate) fn parse(path: TablePath, answer: GetTableInfoAnswer) -> Result<Self> {
+        let GetTableInfoAnswer { table_id, schema_id, json: bytes, created, modified } = answer;
         let value = json(&bytes)?;
         let buckets = value["bucket_count"].as_i64().filter(|n| (1..=BUCKETS_MAX).contains(n));
         let buckets = buckets.ok_or_else(|| Error::corrupt(format!("bucket count of {path}")))?;
@@ -123,7 +153,10 @@ impl TableInfo {
             bucket_count: i32::try_from(buckets).map_err(|_| Error::corrupt("bucket count"))?,
             bucket_keys: names(&value, "bucket_key")?,
             partition_keys: names(&value, "partition_key")?,
-            properties: BTreeMap::deserialize(&value["properties"]).unwrap_or_default(),
+            properties: properties(&value, "properties")?,
+            custom_properties: properties(&value, "custom_properties")?,
+            created,
+            modified,
             path,
             table_id,
             schema_id,
@@ -139,8 +172,9 @@ impl TableInfo {
     /// The description as bytes, for another process.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (database, table) = (self.path.database.clone(), self.path.table.clone());
-        let (table_id, schema_id, json) = (self.table_id, self.schema_id, self.json.clone());
-        Wire { database, table, table_id, schema_id, json }.encode_to_vec()
+        let Self { table_id, schema_id, created, modified, .. } = *self;
+        let json = self.json.clone();
+        Wire { database, table, table_id, schema_id, json, created, modified }.encode_to_vec()
     }
 
     /// Reads what [`TableInfo::to_bytes`] wrote.
@@ -149,8 +183,9 @@ impl TableInfo {
     /// `Corrupt` for other bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let wire = Wire::decode(bytes).map_err(|e| Error::corrupt(format!("table: {e}")))?;
-        let path = TablePath::new(wire.database, wire.table);
-        Self::parse(path, wire.table_id, wire.schema_id, wire.json)
+        let Wire { database, table, table_id, schema_id, json, created, modified } = wire;
+        let answer = GetTableInfoAnswer { table_id, schema_id, json, created, modified };
+        Self::parse(TablePath::new(database, table), answer)
     }
 }
 
@@ -162,6 +197,13 @@ fn names(json: &Value, key: &str) -> Result<Vec<String>> {
     match &json[key] {
         Value::Null => Ok(vec![]),
         value => Vec::deserialize(value).map_err(|e| Error::corrupt(format!("{key}: {e}"))),
+    }
+}
+
+fn properties(json: &Value, key: &str) -> Result<BTreeMap<String, String>> {
+    match &json[key] {
+        Value::Null => Ok(BTreeMap::new()),
+        value => BTreeMap::deserialize(value).map_err(|e| Error::corrupt(format!("{key}: {e}"))),
     }
 }
 

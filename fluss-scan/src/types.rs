@@ -48,6 +48,8 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
+/// Stands where the JSON has no id.
+pub(crate) const NO_ID: i32 = -1;
 /// Deeper nesting than any table has; the JSON comes from a server.
 const NESTING_MAX: usize = 32;
 
@@ -56,7 +58,7 @@ impl Column {
         let name = json["name"].as_str().ok_or_else(|| Error::corrupt("a column without name"))?;
         let data_type = json.get("data_type").or_else(|| json.get("field_type"));
         let data_type = data_type.ok_or_else(|| Error::corrupt(format!("no type of '{name}'")))?;
-        let id = json["id"].as_i64().or_else(|| json["field_id"].as_i64()).unwrap_or(-1);
+        let id = json["id"].as_i64().or_else(|| json["field_id"].as_i64()).unwrap_or(NO_ID.into());
         Ok(Self {
             id: i32::try_from(id).map_err(|_| Error::corrupt(format!("the id of '{name}'")))?,
             name: name.to_string(),

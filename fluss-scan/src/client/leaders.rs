@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{Attempts, FlussClient, wire};
+use crate::error::code;
 use crate::messages::{Call, Metadata, MetadataAnswer};
 use crate::table::{Bucket, TableInfo};
 use crate::{Error, Result};
@@ -88,7 +89,18 @@ impl FlussClient {
         let tables =
             if buckets.iter().any(|b| b.partition_id.is_none()) { vec![wire(&table.path)] } else { vec![] };
         let request = Metadata { tables, partition_ids };
-        let answer = self.servers.ask_any(&request, attempts.deadline()).await?;
+        let asks_table = !request.tables.is_empty();
+        let answer = match self.servers.ask_any(&request, attempts.deadline()).await {
+            // a table that is gone is an unexpected exception to this call, and a clear error to another
+            Err(error @ Error::Server { code: code::UNKNOWN_SERVER_ERROR, .. }) => {
+                let now = self.table_info(&table.path).await?;
+                return Err(if now.table_id == table.table_id { error } else { replaced(table) });
+            }
+            answer => answer?,
+        };
+        if asks_table && !answer.tables.iter().any(|t| t.table_id == table.table_id) {
+            return Err(replaced(table));
+        }
         self.servers.learn(&answer);
         self.leaders.learn(table, &answer);
         Ok(())
@@ -106,6 +118,7 @@ impl FlussClient {
         error_of: impl Fn(&C::Answer) -> Option<Error>,
     ) -> Result<C::Answer> {
         let mut attempts = Attempts::new(within);
+        let mut is_sure = false;
         loop {
             let server = self.leader_of(table, bucket, &mut attempts).await?;
             let answer = self.servers.ask(server, request, attempts.left()).await;
@@ -116,16 +129,20 @@ impl FlussClient {
             match answer {
                 Err(error) if error.is_passing() => {
                     self.leaders.forget(&[bucket]);
-                    if attempts.pause(&[bucket]).await.is_err() {
-                        return Err(error);
-                    }
+                    attempts.pause_after(error, bucket).await?;
+                }
+                // a server that has just lost the bucket, or not yet got it, says so too
+                Err(error @ Error::NotFound(_)) if !is_sure => {
+                    is_sure = true;
+                    self.leaders.forget(&[bucket]);
+                    attempts.pause_after(error, bucket).await?;
                 }
                 answer => return answer,
             }
         }
     }
 
-    async fn leader_of(
+    pub(crate) async fn leader_of(
         &self,
         table: &TableInfo,
         bucket: Bucket,
@@ -142,7 +159,34 @@ impl FlussClient {
         bucket: Bucket,
     ) -> Result<bool> {
         let mut attempts = Attempts::new(self.options.metadata_timeout);
-        let server = self.leader_of(table, bucket, &mut attempts).await?;
-        self.servers.serves::<C>(server).await
+        loop {
+            let server = self.leader_of(table, bucket, &mut attempts).await?;
+            match self.servers.serves::<C>(server, attempts.left()).await {
+                Err(error) if error.is_passing() => {
+                    self.leaders.forget(&[bucket]);
+                    attempts.pause_after(error, bucket).await?;
+                }
+                answer => return answer,
+            }
+        }
     }
+
+    pub(crate) fn forget_leader(&self, bucket: Bucket) {
+        self.leaders.forget(&[bucket]);
+    }
+
+    /// Asks one server what only it can answer, once.
+    pub(crate) async fn ask_server<C: Call>(
+        &self,
+        server: i32,
+        request: &C,
+        within: Duration,
+    ) -> Result<C::Answer> {
+        self.servers.ask(server, request, within).await
+    }
+}
+
+fn replaced(table: &TableInfo) -> Error {
+    let (path, id) = (&table.path, table.table_id);
+    Error::NotFound(format!("table {path} with id {id} does not exist any more"))
 }

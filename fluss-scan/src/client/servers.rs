@@ -14,6 +14,9 @@ use crate::{ClientOptions, Error, Result};
 
 /// Addresses that are remembered; a cluster has fewer servers.
 const SERVERS_MAX: usize = 4096;
+/// How often all servers are asked before the answer is that none is there.
+const ROUNDS: usize = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// One connection per address, opened when needed, opened anew when broken.
 #[derive(Debug)]
@@ -48,9 +51,24 @@ impl Servers {
         known.tablet_servers = servers.map(|node| (node.id, address(node))).collect();
     }
 
-    /// Asks what every server can answer: the one that answered last, then the bootstrap addresses, then
-    /// all others, until one does.
+    /// Asks what every server can answer, and all of them again after a pause where none did: a server that
+    /// was restarted breaks the connections to it, and its port is closed for a moment.
     pub(super) async fn ask_any<C: Call>(&self, request: &C, deadline: Instant) -> Result<C::Answer> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ROUNDS {
+            match self.ask_each(request, deadline).await {
+                Err(Error::Unreachable { .. }) if Instant::now() + pause < deadline => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 4;
+                }
+                answer => return answer,
+            }
+        }
+        self.ask_each(request, deadline).await
+    }
+
+    /// Asks the server that answered last, then the bootstrap addresses, then all others, until one does.
+    async fn ask_each<C: Call>(&self, request: &C, deadline: Instant) -> Result<C::Answer> {
         let mut last = None;
         let candidates = self.candidates();
         let others = candidates.len() - 1;
@@ -82,21 +100,21 @@ impl Servers {
         request: &C,
         within: Duration,
     ) -> Result<C::Answer> {
-        let address = self.known.lock().tablet_servers.get(&server).cloned();
-        let address = address.ok_or_else(|| Error::Unreachable {
-            address: format!("tablet server {server}"),
-            problem: "its address is not known".into(),
-        })?;
-        self.ask_address(&address, request, within).await
+        self.ask_address(&self.address(server)?, request, within).await
     }
 
     /// Whether a tablet server lists a call.
-    pub(super) async fn serves<C: Call>(&self, server: i32) -> Result<bool> {
+    pub(super) async fn serves<C: Call>(&self, server: i32, within: Duration) -> Result<bool> {
+        let address = self.address(server)?;
+        Ok(self.connection_within(&address, within).await?.serves::<C>())
+    }
+
+    fn address(&self, server: i32) -> Result<String> {
         let address = self.known.lock().tablet_servers.get(&server).cloned();
-        match address {
-            Some(address) => Ok(self.connection(&address).await?.serves::<C>()),
-            None => Ok(false),
-        }
+        address.ok_or_else(|| Error::Unreachable {
+            address: format!("tablet server {server}"),
+            problem: "its address is not known".into(),
+        })
     }
 
     async fn ask_address<C: Call>(
@@ -106,13 +124,17 @@ impl Servers {
         within: Duration,
     ) -> Result<C::Answer> {
         let started = Instant::now();
-        let connection = tokio::time::timeout(within, self.connection(address)).await;
-        let connection = connection.map_err(|_| Error::Unreachable {
-            address: address.to_string(),
-            problem: format!("no connection within {within:?}"),
-        })??;
+        let connection = self.connection_within(address, within).await?;
         let left = within.saturating_sub(started.elapsed());
         connection.call(request, left.min(self.options.request_timeout)).await
+    }
+
+    async fn connection_within(&self, address: &str, within: Duration) -> Result<Arc<Connection>> {
+        let connection = tokio::time::timeout(within, self.connection(address)).await;
+        connection.map_err(|_| Error::Unreachable {
+            address: address.to_string(),
+            problem: format!("no connection within {within:?}"),
+        })?
     }
 
     async fn connection(&self, address: &str) -> Result<Arc<Connection>> {

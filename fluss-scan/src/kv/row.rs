@@ -6,6 +6,7 @@
 //! big-endian bytes; TIMESTAMP milliseconds and, beyond 3 digits, nanoseconds of the millisecond.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -74,11 +75,10 @@ impl Decoder {
 
     /// Adds one row that was written with `schema`.
     pub(super) fn add(&mut self, schema: &Schema, schema_id: i32, row: &[u8]) -> Result<()> {
-        let columns = &self.columns;
-        let targets = self.targets.entry(schema_id).or_insert_with(|| {
-            let target = |c: &Column| columns.iter().position(|wanted| wanted.id == c.id);
-            schema.columns.iter().map(target).collect()
-        });
+        let targets = match self.targets.entry(schema_id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(targets(&self.columns, schema)?),
+        };
         let mut cursor = Cursor::new(row);
         let nulls = cursor.take(schema.columns.len().div_ceil(8))?;
         for (i, (column, target)) in schema.columns.iter().zip(targets.iter()).enumerate() {
@@ -116,8 +116,48 @@ impl Decoder {
     }
 }
 
+/// For each column of a schema the position of the wanted column that it is.
+fn targets(wanted: &[Column], schema: &Schema) -> Result<Vec<Option<usize>>> {
+    let target = |column: &Column| {
+        let Some(target) = wanted.iter().position(|wanted| wanted.id == column.id) else {
+            return Ok(None);
+        };
+        if wanted[target].data_type == column.data_type {
+            return Ok(Some(target));
+        }
+        // even another precision means other numbers in the same bytes
+        let (name, from, to) = (&column.name, &column.data_type, &wanted[target].data_type);
+        Err(Error::Unsupported(format!("column '{name}' changed its type from {from} to {to}")))
+    };
+    schema.columns.iter().map(target).collect()
+}
+
+/// Steps over a value that nobody wants.
 fn skip(data_type: &FlussType, cursor: &mut Cursor<'_>) -> Result<()> {
-    Builder::new(data_type)?.append(data_type, cursor)
+    match data_type {
+        FlussType::Boolean | FlussType::TinyInt => cursor.take(1).map(drop),
+        FlussType::SmallInt => cursor.take(2).map(drop),
+        FlussType::Float => cursor.take(4).map(drop),
+        FlussType::Double => cursor.take(8).map(drop),
+        FlussType::Int | FlussType::BigInt | FlussType::Date | FlussType::Time(_) => {
+            cursor.varint().map(drop)
+        }
+        FlussType::Decimal(precision, _) if *precision <= 18 => cursor.varint().map(drop),
+        FlussType::Timestamp(precision) | FlussType::TimestampLtz(precision) => {
+            cursor.varint()?;
+            if *precision > 3 { cursor.varint().map(drop) } else { Ok(()) }
+        }
+        FlussType::Decimal(..)
+        | FlussType::Char(_)
+        | FlussType::String
+        | FlussType::Binary(_)
+        | FlussType::Bytes => cursor.var_bytes().map(drop),
+        FlussType::Array(_) | FlussType::Map(..) | FlussType::Row(_) => Err(nested(data_type)),
+    }
+}
+
+fn nested(data_type: &FlussType) -> Error {
+    Error::Unsupported(format!("a column of type {data_type} in the state of a primary-key table"))
 }
 
 /// Values of one column; times are kept as the integers of their Arrow type.
@@ -164,9 +204,7 @@ impl Builder {
                 Self::Fixed(FixedSizeBinaryBuilder::new(length))
             }
             FlussType::Array(_) | FlussType::Map(..) | FlussType::Row(_) => {
-                return Err(Error::Unsupported(format!(
-                    "a column of type {data_type} in the state of a primary-key table"
-                )));
+                return Err(nested(data_type));
             }
         })
     }

@@ -40,7 +40,9 @@ pub(super) struct RawBatch {
     /// Number of records; an empty batch still takes an offset.
     pub(super) count: usize,
     append_only: bool,
-    checksum_is_right: bool,
+    checksum: u32,
+    /// What the checksum covers: all from the schema id on.
+    checked: Bytes,
     body: Bytes,
 }
 
@@ -80,7 +82,7 @@ impl RawBatch {
             return Err(Error::Unsupported(format!("record batches of version {magic}")));
         }
         cursor.i64()?;
-        let checksum = cursor.i32()? as u32;
+        let checksum = cursor.i32()?.cast_unsigned();
         let schema_id = i32::from(cursor.i16()?);
         let attributes = cursor.u8()?;
         let last_delta = cursor.i32()?;
@@ -91,7 +93,9 @@ impl RawBatch {
             let statistics = cursor.length()?;
             cursor.take(statistics)?;
         }
-        let fits = count <= ROWS_MAX && last_delta >= 0 && base_offset >= 0;
+        // an empty batch takes one offset, every other one as many as it has records
+        let last = i64::try_from(count.max(1)).unwrap_or(i64::MAX) - 1;
+        let fits = count <= ROWS_MAX && i64::from(last_delta) == last && base_offset >= 0;
         let next_offset = base_offset.checked_add(i64::from(last_delta)).and_then(|o| o.checked_add(1));
         let (true, Some(next_offset)) = (fits, next_offset) else {
             return Err(Error::corrupt(format!("a batch of {count} records at {base_offset}")));
@@ -102,7 +106,8 @@ impl RawBatch {
             schema_id,
             count,
             append_only: attributes & APPEND_ONLY != 0,
-            checksum_is_right: crc32c::crc32c(&bytes[CHECKED_FROM.min(bytes.len())..]) == checksum,
+            checksum,
+            checked: bytes.slice(CHECKED_FROM..),
             body: bytes.slice(bytes.len() - cursor.remaining()..),
         })
     }
@@ -110,7 +115,7 @@ impl RawBatch {
     /// Refuses a batch whose bytes changed on the way. Says nothing of a projected batch: servers keep the
     /// checksum of what they did not send.
     pub(super) fn check(&self) -> Result<()> {
-        if self.checksum_is_right {
+        if crc32c::crc32c(&self.checked) == self.checksum {
             return Ok(());
         }
         Err(Error::corrupt(format!("the checksum of the batch at {}", self.base_offset)))

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use parking_lot::Mutex;
 use tokio::time::timeout;
-use url::Url;
 
 use super::batch::RawBatch;
 use crate::messages::{RemoteLog, RemoteSegment};
@@ -36,7 +34,7 @@ pub(super) struct RemoteReader {
 impl RemoteReader {
     /// A reader of the segments that hold `offset` and what follows it.
     pub(super) fn new(remote: RemoteLog, offset: i64, client: &FlussClient) -> Result<Self> {
-        let (store, directory) = open(&remote.directory)?;
+        let (store, directory) = client.open_store(&remote.directory)?;
         let mut segments: Vec<RemoteSegment> = remote.segments;
         segments.sort_by_key(|segment| segment.start);
         let position = remote.first_start_position.unwrap_or(0);
@@ -112,23 +110,13 @@ impl RemoteReader {
     }
 }
 
+/// A file that is gone was removed by retention: the caller finds out where the log begins now.
 fn unreachable(file: &Path, error: &object_store::Error) -> Error {
-    Error::Unreachable { address: format!("remote log {file}"), problem: error.to_string() }
-}
-
-/// The store of a directory as Fluss writes it: a Hadoop path, `file:/x` with one slash.
-fn open(directory: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
-    let wrong = |why: &str| Error::Unsupported(format!("remote log directory {directory}: {why}"));
-    if directory.starts_with('/') {
-        let path = Path::from_absolute_path(directory).map_err(|e| wrong(&e.to_string()))?;
-        return Ok((Arc::new(LocalFileSystem::new()), path));
-    }
-    let url = Url::parse(directory).map_err(|e| wrong(&e.to_string()))?;
-    match url.scheme() {
-        "file" => {
-            let path = Path::from_url_path(url.path()).map_err(|e| wrong(&e.to_string()))?;
-            Ok((Arc::new(LocalFileSystem::new()), path))
-        }
-        scheme => Err(wrong(&format!("storage '{scheme}' is not supported"))),
+    match error {
+        object_store::Error::NotFound { .. } => Error::NotFound(format!("no remote log {file}")),
+        _ => Error::Unreachable {
+            address: format!("remote log {file}"),
+            problem: error.to_string().lines().next().unwrap_or_default().to_string(),
+        },
     }
 }

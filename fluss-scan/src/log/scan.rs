@@ -72,6 +72,8 @@ struct Reader {
     /// Positions that the server is asked for; `None`: it sends all columns.
     pushed: Option<Vec<usize>>,
     output: SchemaRef,
+    /// The table's present schema.
+    present: Arc<Schema>,
     position: i64,
     fetched: VecDeque<RawBatch>,
     remote: Option<RemoteReader>,
@@ -92,14 +94,16 @@ impl Reader {
         let columns = scan.table.schema.columns.len();
         let all = || (0..columns).collect();
         let wanted: Vec<usize> = scan.projection.clone().unwrap_or_else(all);
-        if wanted.is_empty() || !wanted.is_sorted() || wanted.iter().any(|c| *c >= columns) {
+        if wanted.is_empty() || !wanted.is_sorted_by(|a, b| a < b) || wanted.iter().any(|c| *c >= columns) {
             return Err(Error::Unsupported(format!("the projection {wanted:?}")));
         }
         let fields = wanted.iter().map(|c| scan.table.schema.columns[*c].arrow().with_nullable(true));
         let output = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
         let pushed = (wanted.len() < columns).then(|| wanted.clone());
+        let present = Arc::new(scan.table.schema.clone());
         let (position, scan) = (scan.start, LogScan { projection: Some(wanted), ..scan });
-        Ok(Self { client, scan, pushed, output, position, fetched: VecDeque::new(), remote: None })
+        let fetched = VecDeque::new();
+        Ok(Self { client, scan, pushed, output, present, position, fetched, remote: None })
     }
 
     fn bucket(&self) -> Bucket {
@@ -111,7 +115,7 @@ impl Reader {
         let mut patience = Patience::new(self.client.options().request_timeout);
         while self.position < self.scan.end {
             let Some(raw) = self.next_raw(&mut patience).await? else { continue };
-            // a batch may begin before the position: it comes whole
+            // a batch may begin before the position: it comes whole; so may others, in a remote segment
             if raw.next_offset <= self.position {
                 continue;
             }
@@ -123,12 +127,38 @@ impl Reader {
                     self.position
                 )));
             }
-            self.position = raw.next_offset.min(self.scan.end);
             if raw.count > 0 {
-                return self.cut(&raw, from).await.map(Some);
+                let written = self.schema_of(&raw).await?;
+                if !self.is_cut_right(&written) {
+                    // the server cut by positions that mean other columns in this batch: cut here instead
+                    self.pushed = None;
+                    self.fetched.clear();
+                    continue;
+                }
+                self.position = raw.next_offset.min(self.scan.end);
+                return self.cut(&raw, from, &written).map(Some);
             }
+            self.position = raw.next_offset.min(self.scan.end);
+            patience = Patience::new(self.client.options().request_timeout);
         }
         Ok(None)
+    }
+
+    /// The schema that a batch was written with.
+    async fn schema_of(&self, raw: &RawBatch) -> Result<Arc<Schema>> {
+        if raw.schema_id == self.scan.table.schema_id {
+            return Ok(Arc::clone(&self.present));
+        }
+        self.client.schema(&self.scan.table, raw.schema_id).await
+    }
+
+    /// Whether the positions that were pushed to the server mean the same columns in a batch's schema.
+    fn is_cut_right(&self, written: &Schema) -> bool {
+        if self.remote.is_some() {
+            return true;
+        }
+        let id = |schema: &Schema, position: usize| schema.columns.get(position).map(|c| c.id);
+        self.pushed.iter().flatten().all(|c| id(written, *c) == id(&self.present, *c))
     }
 
     async fn next_raw(&mut self, patience: &mut Patience) -> Result<Option<RawBatch>> {
@@ -136,9 +166,12 @@ impl Reader {
             return Ok(Some(raw));
         }
         if let Some(remote) = &mut self.remote {
-            match remote.next().await? {
-                Some(raw) => return Ok(Some(raw)),
-                None => self.remote = None,
+            match remote.next().await {
+                Ok(Some(raw)) => return Ok(Some(raw)),
+                Ok(None) => self.remote = None,
+                // the segment was removed after it was listed
+                Err(Error::NotFound(_)) => return Err(self.out_of_range().await?),
+                Err(error) => return Err(error),
             }
         }
         self.fetch(patience).await?;
@@ -210,11 +243,14 @@ impl Reader {
     }
 
     fn request(&self) -> FetchLog {
+        // an answer may be larger by one batch
+        let frame = i32::try_from(self.client.options().frame_bytes_max / 2).unwrap_or(i32::MAX);
+        let max_bytes = FETCH_BYTES.min(frame);
         let bucket = FetchBucket {
             partition_id: self.scan.partition_id,
             bucket: self.scan.bucket,
             offset: self.position,
-            max_bytes: FETCH_BYTES,
+            max_bytes,
         };
         let columns = self.pushed.iter().flatten().filter_map(|c| i32::try_from(*c).ok()).collect();
         let table = FetchTable {
@@ -226,7 +262,7 @@ impl Reader {
         // the server's own long poll is not woken by appends: never wait there
         FetchLog {
             follower_id: CLIENT,
-            max_bytes: FETCH_BYTES,
+            max_bytes,
             tables: vec![table],
             max_wait_ms: Some(0),
             min_bytes: Some(1),
@@ -248,12 +284,7 @@ impl Reader {
     }
 
     /// The records of a batch from `from` to the end of the scan, in the columns that were asked for.
-    async fn cut(&self, raw: &RawBatch, from: i64) -> Result<LogBatch> {
-        let written = if raw.schema_id == self.scan.table.schema_id {
-            Arc::new(self.scan.table.schema.clone())
-        } else {
-            self.client.schema(&self.scan.table, raw.schema_id).await?
-        };
+    fn cut(&self, raw: &RawBatch, from: i64, written: &Schema) -> Result<LogBatch> {
         let sent: Vec<usize> = match &self.pushed {
             Some(pushed) if self.remote.is_none() => pushed.clone(),
             _ => (0..written.columns.len()).collect(),
@@ -267,16 +298,16 @@ impl Reader {
         let skip = usize::try_from(from - raw.base_offset).unwrap_or(usize::MAX).min(raw.count);
         let until = usize::try_from(self.scan.end - raw.base_offset).unwrap_or(0).min(raw.count);
         let length = until.saturating_sub(skip);
-        let rows = self.arrange(&rows.slice(skip, length), &sent, &written)?;
+        let rows = self.arrange(&rows.slice(skip, length), &sent, written)?;
         if !change_types.is_empty() {
-            change_types = change_types[skip..skip + length].to_vec();
+            change_types = change_types.drain(skip..skip + length).collect();
         }
         Ok(LogBatch { rows, change_types, base_offset: from, next_offset: self.position })
     }
 
     /// Columns of a batch by their ids, in the order that was asked for.
     fn arrange(&self, rows: &RecordBatch, sent: &[usize], written: &Schema) -> Result<RecordBatch> {
-        let present = &self.scan.table.schema.columns;
+        let present = &self.present.columns;
         let wanted = self.scan.projection.iter().flatten();
         let columns = wanted.zip(self.output.fields()).map(|(position, field)| {
             let column = &present[*position];
