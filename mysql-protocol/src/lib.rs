@@ -1,1 +1,36 @@
-//! mysql-protocol
+//! The MySQL wire, on the server's side.
+//!
+//! Read in this order:
+//!
+//! * [`packet`], [`wire`]: frames, and the values inside of them
+//! * [`capability`], [`greeting`], [`auth`]: the way to a session
+//! * [`command`], [`prepared`]: what a client asks
+//! * [`column`], [`value`]: Arrow columns and values as MySQL's
+//! * [`connection`]: all of it over a stream, with TLS from [`tls`]
+//!
+//! Everything but `connection` and `tls` is without I/O. Lengths are checked before they are allocated; nothing that a
+//! client sends can panic.
+//!
+//! Absent on purpose: SQL, sessions, users, compression, cursors, LOCAL INFILE.
+//!
+//! Source: MySQL 8.0 "Client/Server Protocol" (MySQL Server Doxygen documentation).
+
+pub mod auth;
+pub mod capability;
+pub mod column;
+pub mod command;
+pub mod connection;
+mod error;
+pub mod greeting;
+pub mod packet;
+pub mod prepared;
+pub mod tls;
+pub mod value;
+pub mod wire;
+
+pub use auth::Verifier;
+pub use column::Column;
+pub use command::Command;
+pub use connection::{Accounts, Connection, Login, Ok, ServerOptions, accept, refuse};
+pub use error::{Error, Result, ServerError};
+pub use value::RowFormat;

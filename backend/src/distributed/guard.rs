@@ -18,7 +18,7 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
-    with_new_children_if_necessary,
+    replace_children_if_necessary,
 };
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use futures::{FutureExt, StreamExt};
@@ -34,7 +34,7 @@ pub(super) fn guard_stage_heads(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn 
             return Ok(Transformed::no(node));
         }
         let guard: Arc<dyn ExecutionPlan> = Arc::new(PanicGuardExec { input });
-        Ok(Transformed::yes(with_new_children_if_necessary(node, vec![guard])?))
+        Ok(Transformed::yes(replace_children_if_necessary(node, vec![guard])?))
     })?;
     let plan = guarded.data;
     Ok(match plan.output_partitioning().partition_count() {

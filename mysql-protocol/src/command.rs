@@ -1,0 +1,100 @@
+//! Commands of a client.
+
+use bytes::Bytes;
+
+use crate::wire::Reader;
+use crate::{Error, Result};
+
+/// One command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Ends the session; has no answer.
+    Quit,
+    /// Changes the default database.
+    InitDb(String),
+    /// A text of one or more statements.
+    Query(String),
+    /// The columns of a table, by an old way.
+    FieldList,
+    /// A line of figures.
+    Statistics,
+    /// Ends another connection's statement and connection.
+    ProcessKill(u32),
+    /// Is the server there?
+    Ping,
+    /// Another user in the same connection; the payload is read with the session's capabilities.
+    ChangeUser(Bytes),
+    /// A session as it was after login.
+    ResetConnection,
+    /// Prepares a statement.
+    Prepare(String),
+    /// Runs a prepared statement; the payload is read with its parameters.
+    Execute {
+        /// The statement.
+        statement: u32,
+        /// Whether rows are to be fetched by COM_STMT_FETCH.
+        cursor: bool,
+        /// What follows the iteration count.
+        parameters: Bytes,
+    },
+    /// A piece of a long parameter; has no answer.
+    SendLongData {
+        /// The statement.
+        statement: u32,
+        /// The parameter.
+        parameter: u16,
+        /// The piece.
+        data: Bytes,
+    },
+    /// Forgets a prepared statement; has no answer.
+    CloseStatement(u32),
+    /// Forgets the long parameters of a prepared statement.
+    ResetStatement(u32),
+    /// Multi-statements on (0) or off (1).
+    SetOption(u16),
+    /// A command that is not served.
+    Unknown(u8),
+}
+
+/// Reads a command.
+///
+/// # Errors
+/// `Command` for one that is malformed: the session goes on.
+pub fn parse(packet: &Bytes) -> Result<Command> {
+    let Some((code, payload)) = packet.split_first() else {
+        return Err(Error::command("an empty command"));
+    };
+    let mut reader = Reader::new(payload);
+    Ok(match code {
+        0x01 => Command::Quit,
+        0x02 => Command::InitDb(text(payload)?),
+        0x03 => Command::Query(text(payload)?),
+        0x04 => Command::FieldList,
+        0x09 => Command::Statistics,
+        0x0c => Command::ProcessKill(reader.u32()?),
+        0x0e => Command::Ping,
+        0x11 => Command::ChangeUser(packet.slice(1..)),
+        0x16 => Command::Prepare(text(payload)?),
+        0x17 => {
+            let statement = reader.u32()?;
+            let cursor = reader.u8()? != 0;
+            reader.u32()?;
+            let parameters = packet.slice_ref(reader.rest());
+            Command::Execute { statement, cursor, parameters }
+        }
+        0x18 => {
+            let (statement, parameter) = (reader.u32()?, reader.u16()?);
+            Command::SendLongData { statement, parameter, data: packet.slice_ref(reader.rest()) }
+        }
+        0x19 => Command::CloseStatement(reader.u32()?),
+        0x1a => Command::ResetStatement(reader.u32()?),
+        0x1b => Command::SetOption(reader.u16()?),
+        0x1f => Command::ResetConnection,
+        other => Command::Unknown(*other),
+    })
+}
+
+fn text(bytes: &[u8]) -> Result<String> {
+    let text = std::str::from_utf8(bytes);
+    text.map(str::to_string).map_err(|e| Error::command(format!("the text is not UTF-8: {e}")))
+}

@@ -1,0 +1,345 @@
+//! A client's connection: login, commands in, answers out.
+
+mod login;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_rustls::server::TlsStream;
+
+use crate::auth::Verifier;
+use crate::capability as cap;
+use crate::command::{self, Command};
+use crate::greeting::ok_payload;
+use crate::packet::{Decoder, begin, finish};
+use crate::value::Rows;
+use crate::wire::put_lenenc;
+use crate::{Column, Error, Result, RowFormat, ServerError};
+
+pub use login::{Login, accept, refuse};
+
+/// How a server presents itself.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// The version of the greeting, such as `8.0.33-x`: clients decide by it what they may ask.
+    pub version: String,
+    /// TLS, where it is offered.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Refuse logins without TLS.
+    pub require_tls: bool,
+    /// The longest packet of a client that has logged in.
+    pub packet_bytes_max: usize,
+    /// The longest wait for a login.
+    pub login_timeout: Duration,
+}
+
+/// The accounts of a server.
+pub trait Accounts: Send + Sync {
+    /// The verifier of a user who comes from a host; `None` for one who may not come.
+    fn verifier(&self, user: &str, host: &str) -> Option<Verifier>;
+}
+
+/// The content of an OK packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ok {
+    /// Affected rows.
+    pub affected_rows: u64,
+    /// Status flags.
+    pub status: u16,
+    /// Number of warnings.
+    pub warnings: u16,
+    /// A line for people.
+    pub info: String,
+}
+
+impl Default for Ok {
+    fn default() -> Self {
+        Self { affected_rows: 0, status: cap::STATUS_AUTOCOMMIT, warnings: 0, info: String::new() }
+    }
+}
+
+/// Bytes of an answer that are gathered before they are sent.
+const BLOCK: usize = 64 << 10;
+/// Bytes that are read ahead while a statement runs.
+const READ_AHEAD: usize = 64 << 10;
+
+/// A connection that is logged in.
+pub struct Connection<S> {
+    stream: Stream<S>,
+    decoder: Decoder,
+    out: Vec<u8>,
+    sequence: u8,
+    capabilities: u32,
+    multi_statements: bool,
+    salt: [u8; crate::auth::SALT],
+    packet_bytes_max: usize,
+}
+
+impl<S> fmt::Debug for Connection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+    /// Capabilities that both sides have.
+    pub fn capabilities(&self) -> u32 {
+        self.capabilities
+    }
+
+    /// Whether one text may hold several statements.
+    pub fn multi_statements(&self) -> bool {
+        self.multi_statements
+    }
+
+    /// Switches that, as COM_SET_OPTION asks.
+    pub fn set_multi_statements(&mut self, on: bool) {
+        self.multi_statements = on;
+    }
+
+    /// The next command; `None` when the client has gone.
+    ///
+    /// # Errors
+    /// `Command` for one that is malformed: it can be answered with an error, and the session goes on.
+    pub async fn read_command(&mut self) -> Result<Option<Command>> {
+        self.decoder.reset_sequence();
+        match self.read_packet().await? {
+            Some(packet) => {
+                self.sequence = self.decoder.sequence();
+                command::parse(&packet).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The next packet; `None` at the end of the stream, if that is between packets.
+    async fn read_packet(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if let Some(packet) = self.decoder.next()? {
+                return Ok(Some(packet));
+            }
+            let read = self.stream.read_buf(self.decoder.buffer()).await?;
+            if read == 0 {
+                return match self.decoder.buffer().is_empty() {
+                    true => Ok(None),
+                    false => Err(Error::protocol("the client left in the middle of a packet")),
+                };
+            }
+        }
+    }
+
+    /// Resolves when the client has gone. What it sends meanwhile is kept, up to a bound, and read later.
+    pub async fn closed(&mut self) {
+        loop {
+            if self.decoder.buffer().len() >= READ_AHEAD {
+                // it is there, or TCP will tell when its answer is written
+                return std::future::pending().await;
+            }
+            match self.stream.read_buf(self.decoder.buffer()).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Answers OK.
+    ///
+    /// # Errors
+    /// `Io`, as every method that writes.
+    pub async fn ok(&mut self, ok: &Ok) -> Result<()> {
+        let payload = ok_payload(0, ok);
+        self.send(&payload).await
+    }
+
+    /// Answers with an error; also in the middle of rows, which it ends.
+    pub async fn error(&mut self, error: &ServerError) -> Result<()> {
+        let payload = error_payload(error, self.capabilities);
+        self.send(&payload).await
+    }
+
+    /// Answers with a text alone (COM_STATISTICS).
+    pub async fn text(&mut self, text: &str) -> Result<()> {
+        self.send(text.as_bytes()).await
+    }
+
+    async fn send(&mut self, payload: &[u8]) -> Result<()> {
+        self.put(|out| out.extend_from_slice(payload));
+        self.flush().await
+    }
+
+    /// Gathers one packet.
+    fn put(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = begin(&mut self.out);
+        write(&mut self.out);
+        finish(&mut self.out, start, &mut self.sequence);
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        self.stream.write_all(&self.out).await?;
+        self.stream.flush().await?;
+        self.out.clear();
+        self.out.shrink_to(2 * BLOCK);
+        self.decoder.set_sequence(self.sequence);
+        Ok(())
+    }
+
+    fn deprecate_eof(&self) -> bool {
+        self.capabilities & cap::DEPRECATE_EOF != 0
+    }
+
+    /// The end of column definitions or of rows, for clients that do without EOF packets or want them.
+    fn put_eof(&mut self, status: u16) {
+        let ok = Ok { status, ..Ok::default() };
+        if self.deprecate_eof() {
+            self.put(|out| out.extend_from_slice(&ok_payload(0xfe, &ok)));
+        } else {
+            self.put(|out| {
+                out.extend_from_slice(&[0xfe, 0, 0]);
+                out.extend_from_slice(&status.to_le_bytes());
+            });
+        }
+    }
+
+    /// Begins a result: its columns.
+    pub async fn start_result(&mut self, columns: &[Column]) -> Result<()> {
+        self.put(|out| put_lenenc(out, columns.len() as u64));
+        self.put_columns(columns);
+        self.flush_full().await
+    }
+
+    fn put_columns(&mut self, columns: &[Column]) {
+        for column in columns {
+            self.put(|out| column.put(out));
+        }
+        if !self.deprecate_eof() {
+            self.put_eof(cap::STATUS_AUTOCOMMIT);
+        }
+    }
+
+    /// Writes rows of a result. Waits for the client where it reads slowly; memory holds one block.
+    ///
+    /// # Errors
+    /// `Command` for a column without a MySQL form.
+    pub async fn write_batch(
+        &mut self,
+        batch: &RecordBatch,
+        format: RowFormat,
+        offset_seconds: i32,
+    ) -> Result<()> {
+        let rows = Rows::new(batch, format, offset_seconds).map_err(|e| Error::command(e.to_string()))?;
+        for row in 0..rows.len() {
+            rows.put(row, &mut self.out, &mut self.sequence);
+            self.flush_full().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush_full(&mut self) -> Result<()> {
+        if self.out.len() >= BLOCK { self.flush().await } else { Ok(()) }
+    }
+
+    /// Sends what is gathered: rows that a client should see before the next ones come.
+    pub async fn flush_rows(&mut self) -> Result<()> {
+        self.flush().await
+    }
+
+    /// Ends a result.
+    pub async fn finish_result(&mut self, status: u16) -> Result<()> {
+        self.put_eof(status);
+        self.flush().await
+    }
+
+    /// Answers COM_STMT_PREPARE.
+    pub async fn prepare_ok(
+        &mut self,
+        statement: u32,
+        parameters: u16,
+        columns: &[Column],
+    ) -> Result<()> {
+        let count = u16::try_from(columns.len()).unwrap_or(u16::MAX);
+        self.put(|out| {
+            out.push(0);
+            out.extend_from_slice(&statement.to_le_bytes());
+            out.extend_from_slice(&count.to_le_bytes());
+            out.extend_from_slice(&parameters.to_le_bytes());
+            out.extend_from_slice(&[0, 0, 0]);
+        });
+        if parameters > 0 {
+            self.put_columns(&vec![Column::parameter(); usize::from(parameters)]);
+        }
+        if count > 0 {
+            self.put_columns(&columns[..usize::from(count)]);
+        }
+        self.flush().await
+    }
+}
+
+/// The payload of an error. Before the capabilities are known it has no SQLSTATE.
+pub(crate) fn error_payload(error: &ServerError, capabilities: u32) -> Vec<u8> {
+    let mut out = vec![0xff];
+    out.extend_from_slice(&error.errno.to_le_bytes());
+    if capabilities & cap::PROTOCOL_41 != 0 {
+        out.push(b'#');
+        out.extend_from_slice(&error.sqlstate);
+    }
+    // clients keep 512 bytes; leave room for those that keep more, and none for a flood
+    const MESSAGE_BYTES_MAX: usize = 4096;
+    let mut end = error.message.len().min(MESSAGE_BYTES_MAX);
+    while !error.message.is_char_boundary(end) {
+        end -= 1;
+    }
+    out.extend_from_slice(&error.message.as_bytes()[..end]);
+    out
+}
+
+/// A stream that may have become TLS.
+enum Stream<S> {
+    Plain(S),
+    Tls(Box<TlsStream<S>>),
+    /// While it changes from one to the other.
+    Closed,
+}
+
+macro_rules! each {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Stream::Plain($stream) => $call,
+            Stream::Tls($stream) => $call,
+            Stream::Closed => Poll::Ready(Err(std::io::ErrorKind::NotConnected.into())),
+        }
+    };
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_read(context, buffer))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}

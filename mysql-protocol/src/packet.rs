@@ -1,0 +1,174 @@
+//! Frames: `length u24 | sequence u8 | payload`. A payload of 2²⁴−1 bytes or more goes over several frames, of which the last one is
+//! shorter than that, if need be empty.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::{Error, Result};
+
+/// Bytes before a payload.
+const HEADER: usize = 4;
+/// The longest payload of one frame.
+pub const FRAME_MAX: usize = 0xff_ffff;
+
+/// Puts frames together to packets, whatever the pieces are in which bytes arrive.
+#[derive(Debug)]
+pub struct Decoder {
+    buffer: BytesMut,
+    packet: BytesMut,
+    sequence: u8,
+    max: usize,
+}
+
+impl Decoder {
+    /// A decoder that refuses packets of more than `max` bytes.
+    pub fn new(max: usize) -> Self {
+        Self { buffer: BytesMut::new(), packet: BytesMut::new(), sequence: 0, max }
+    }
+
+    /// Changes the limit: it is small before a login.
+    pub fn set_max(&mut self, max: usize) {
+        self.max = max;
+    }
+
+    /// The next command begins: sequence numbers start again.
+    pub fn reset_sequence(&mut self) {
+        self.sequence = 0;
+    }
+
+    /// The sequence number of the next frame in either direction.
+    pub fn sequence(&self) -> u8 {
+        self.sequence
+    }
+
+    /// Sets the number of the next frame, after frames were written.
+    pub fn set_sequence(&mut self, sequence: u8) {
+        self.sequence = sequence;
+    }
+
+    /// Where arriving bytes are put.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// The next packet, once it is whole.
+    ///
+    /// # Errors
+    /// `TooLarge` as soon as a header announces it; `Protocol` for a frame out of sequence.
+    pub fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
+            let length = usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
+            let sequence = header[3];
+            let bytes = self.packet.len() + length;
+            if bytes > self.max {
+                return Err(Error::TooLarge { bytes, max: self.max });
+            }
+            if sequence != self.sequence {
+                return Err(Error::protocol(format!(
+                    "frame {sequence} arrived where {} was due",
+                    self.sequence
+                )));
+            }
+            if self.buffer.len() < HEADER + length {
+                return Ok(None);
+            }
+            self.sequence = self.sequence.wrapping_add(1);
+            self.buffer.advance(HEADER);
+            let payload = self.buffer.split_to(length);
+            if self.packet.is_empty() && length < FRAME_MAX {
+                return Ok(Some(payload.freeze()));
+            }
+            self.packet.extend_from_slice(&payload);
+            if length < FRAME_MAX {
+                return Ok(Some(std::mem::take(&mut self.packet).freeze()));
+            }
+        }
+    }
+}
+
+/// Begins a packet in a buffer of frames; [`finish`] ends it.
+pub fn begin(out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[0; HEADER]);
+    out.len() - HEADER
+}
+
+/// Ends the packet that began at `start`: writes its header, and cuts it into frames where it is long.
+pub fn finish(out: &mut Vec<u8>, start: usize, sequence: &mut u8) {
+    let payload = out.len() - start - HEADER;
+    if payload < FRAME_MAX {
+        put_header(&mut out[start..], payload, sequence);
+        return;
+    }
+    let long = out.split_off(start + HEADER);
+    out.truncate(start);
+    let mut rest = &long[..];
+    loop {
+        let (part, left) = rest.split_at(rest.len().min(FRAME_MAX));
+        let at = begin(out);
+        put_header(&mut out[at..], part.len(), sequence);
+        out.extend_from_slice(part);
+        if part.len() < FRAME_MAX {
+            return;
+        }
+        rest = left;
+    }
+}
+
+fn put_header(header: &mut [u8], length: usize, sequence: &mut u8) {
+    header[..3].copy_from_slice(&(length as u32).to_le_bytes()[..3]);
+    header[3] = *sequence;
+    *sequence = sequence.wrapping_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(payload: &[u8]) -> Vec<u8> {
+        let (mut out, mut sequence) = (vec![], 0);
+        let start = begin(&mut out);
+        out.extend_from_slice(payload);
+        finish(&mut out, start, &mut sequence);
+        out
+    }
+
+    #[test]
+    fn long_packets_round_trip() {
+        for length in [0, 1, FRAME_MAX - 1, FRAME_MAX, FRAME_MAX + 1, 2 * FRAME_MAX] {
+            let payload: Vec<u8> = (0..length).map(|i| i as u8).collect();
+            let bytes = frames(&payload);
+            assert_eq!(bytes.len(), length + HEADER * (length / FRAME_MAX + 1));
+            let mut decoder = Decoder::new(usize::MAX);
+            decoder.buffer().extend_from_slice(&bytes);
+            assert!(decoder.next().unwrap().unwrap() == payload, "{length}");
+            assert!(decoder.next().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn pieces_do_not_matter() {
+        let mut bytes = frames(b"one");
+        let second = frames(b"");
+        bytes.extend_from_slice(&second);
+        let mut decoder = Decoder::new(100);
+        let mut got = vec![];
+        for byte in bytes {
+            decoder.buffer().extend_from_slice(&[byte]);
+            while let Some(packet) = decoder.next().unwrap() {
+                got.push(packet);
+                decoder.reset_sequence();
+            }
+        }
+        assert_eq!(got, [&b"one"[..], b""]);
+    }
+
+    #[test]
+    fn a_header_is_enough_to_refuse() {
+        let mut decoder = Decoder::new(10);
+        decoder.buffer().extend_from_slice(&[11, 0, 0, 0]);
+        assert!(matches!(decoder.next(), Err(Error::TooLarge { bytes: 11, max: 10 })));
+        let mut decoder = Decoder::new(10);
+        decoder.buffer().extend_from_slice(&[1, 0, 0, 7, 1]);
+        assert!(matches!(decoder.next(), Err(Error::Protocol(_))));
+    }
+}
