@@ -42,6 +42,9 @@ pub enum Error {
     /// Understood, and not done.
     #[error("{0}")]
     Unsupported(String),
+    /// A prepared statement that is not there.
+    #[error("Unknown prepared statement handler ({0}) given to EXECUTE")]
+    UnknownStatement(u32),
     /// `KILL` of a connection that is not there.
     #[error("Unknown thread id: {0}")]
     UnknownConnection(u32),
@@ -54,9 +57,12 @@ pub enum Error {
     /// A limit of this server was reached.
     #[error("{0}")]
     TooLarge(String),
-    /// A backend was lost or the read point vanished: the same statement may succeed now.
-    #[error("{0}")]
+    /// A backend was lost: the same statement may succeed now.
+    #[error("{0}; try again")]
     Retry(String),
+    /// The read point vanished while the statement ran: it may succeed at a new one.
+    #[error("{0}; try again")]
+    ReadPointGone(String),
     /// Fluss or the lake's storage cannot be reached or refuses.
     #[error("{0}")]
     Storage(String),
@@ -74,7 +80,7 @@ impl From<union_read::Error> for Error {
             E::TableNotFound(_) => Error::UnknownTable(message),
             E::Unsupported(_) => Error::Unsupported(message),
             E::Properties(_) => Error::WrongValue(message),
-            E::ReadPointGone(_) => Error::Retry(message),
+            E::ReadPointGone(_) => Error::ReadPointGone(message),
             E::Unavailable(_) | E::Denied(_) => Error::Storage(message),
             E::TooLarge(_) => Error::TooLarge(message),
             E::Cancelled(_) => Error::Cancelled,

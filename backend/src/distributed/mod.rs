@@ -53,7 +53,6 @@ pub(crate) use guard::panic_text;
 pub struct Engine {
     worker: Worker,
     template: SessionState,
-    codec: Arc<dyn PhysicalExtensionCodec>,
     leaf: Arc<dyn Leaf>,
     statements: Arc<Statements>,
     section: Section,
@@ -84,9 +83,9 @@ impl Engine {
             .with_distributed_desired_task_count_handler(placement::desired_task_count)
             .with_distributed_scale_up_leaf_node_handler(placement::scale_up)
             .with_distributed_route_tasks_handler(placement::route);
-        builder.set_distributed_user_codec_arc(Arc::clone(&codec));
+        builder.set_distributed_user_codec_arc(codec);
         builder.set_distributed_channel_resolver(channels);
-        Self { worker, template: builder.build(), codec, leaf, statements, section }
+        Self { worker, template: builder.build(), leaf, statements, section }
     }
 
     /// What other backends send tasks to.
@@ -103,7 +102,7 @@ impl Engine {
         let plan = physical_plan_from_bytes_with_proto_converter(
             &query.plan,
             &self.template.task_ctx(),
-            self.codec.as_ref(),
+            self.leaf.codec().as_ref(),
             &DeduplicatingProtoConverter::default(),
         )?;
         let plan = guard::guard_stage_heads(plan)?;

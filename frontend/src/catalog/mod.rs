@@ -85,7 +85,7 @@ impl Catalogs {
     }
 
     /// `DROP CATALOG`. Statements that run over it end as they would have.
-    pub fn drop(&self, name: &str, if_exists: bool) -> Result<()> {
+    pub fn remove(&self, name: &str, if_exists: bool) -> Result<()> {
         if name == DEFAULT_CATALOG {
             return Err(Error::Unsupported(format!("Catalog '{name}' cannot be dropped")));
         }
@@ -175,9 +175,9 @@ mod tests {
         let text = create_statement(&catalogs.definition("c").unwrap());
         assert!(text.contains("\"bootstrap.servers\" = \"h:1\"") && !text.contains("hidden"), "{text}");
         assert_eq!(catalogs.list().unwrap()[1].1, "Fluss");
-        catalogs.drop("c", false).unwrap();
+        catalogs.remove("c", false).unwrap();
         assert!(matches!(catalogs.source("c"), Err(Error::UnknownDatabase(_))));
-        catalogs.drop("c", true).unwrap();
+        catalogs.remove("c", true).unwrap();
     }
 
     #[test]

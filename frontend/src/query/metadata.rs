@@ -30,7 +30,7 @@ pub async fn show(frontend: &Frontend, session: &Session, show: Show) -> Result<
         Show::Status => Ok(table(&["Variable_name", "Value"], vec![])),
         Show::Warnings => Ok(table(&["Level", "Code", "Message"], vec![])),
         Show::ProcessList { full } => Ok(process_list(frontend, full)),
-        Show::Backends => Ok(backends(frontend).await),
+        Show::Backends => Ok(backends(frontend)),
     }
 }
 
@@ -204,8 +204,8 @@ fn process_list(frontend: &Frontend, full: bool) -> Answer {
     Answer::rows(schema.clone(), RecordBatch::try_new(schema, columns).map_err(Error::internal))
 }
 
-async fn backends(frontend: &Frontend) -> Answer {
-    let states = frontend.backends().states().await;
+fn backends(frontend: &Frontend) -> Answer {
+    let states = frontend.backends().states();
     let rows = states.into_iter().map(|state| {
         let alive = text(if state.error.is_none() { "true" } else { "false" });
         vec![text(state.address), alive, text(state.version), text(state.error.unwrap_or_default())]

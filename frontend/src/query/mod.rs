@@ -72,7 +72,7 @@ pub async fn run(
         Statement::Show(show) => metadata::show(frontend, session, show).await,
         Statement::CreateCatalog(create) => done(frontend.catalogs().create(create)),
         Statement::DropCatalog { name, if_exists } => {
-            done(frontend.catalogs().drop(&name, if_exists))
+            done(frontend.catalogs().remove(&name, if_exists))
         }
         Statement::SetCatalog(name) => done(settings::set_catalog(frontend, session, name)),
         Statement::Use(name) => done(settings::use_database(frontend, session, name).await),

@@ -24,7 +24,8 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
     tokens::statements(sql)?.iter().map(|tokens| statement(tokens)).collect()
 }
 
-fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
+/// Parses the tokens of one statement.
+pub fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
     let mut cursor = Cursor::new(tokens);
     let c = &mut cursor;
     if c.take(&["SHOW"]) {

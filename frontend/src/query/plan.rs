@@ -49,7 +49,7 @@ pub struct Plan {
 
 impl Planner {
     /// A planner whose plans have `target_partitions` partitions per task.
-    pub fn new(catalogs: Arc<Catalogs>, target_partitions: usize) -> Self {
+    pub fn new(catalogs: Arc<Catalogs>, target_partitions: usize) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_target_partitions(target_partitions)
             .with_create_default_catalog_and_schema(false)
@@ -60,15 +60,16 @@ impl Planner {
         // A plan with this operator cannot be sent: a scalar subquery would be left without its
         // surroundings.
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
-        let template = SessionStateBuilder::new_with_default_features().with_config(config).build();
-        let mut template = template;
+        let mut template =
+            SessionStateBuilder::new_with_default_features().with_config(config).build();
         sql_functions::register(&mut template)?;
-        Self { template, catalogs }
+        Ok(Self { template, catalogs })
     }
 
     /// Plans a query of a session.
     pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
         let mut query = query.clone();
+        sql_functions::rewrite(&mut query);
         session_functions::replace(&mut query, session);
         let state = self.state(session);
         let statement =

@@ -21,11 +21,11 @@ use Kind::{Fixed, Inert, Live};
 
 /// A default as the table below writes it.
 #[derive(Debug, Clone, Copy)]
-enum Default {
+enum Initial {
     Int(i64),
     Text(&'static str),
 }
-use Default::{Int, Text};
+use Initial::{Int, Text};
 
 const SQL_MODE: &str = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,\
                         ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
@@ -35,7 +35,7 @@ const QUERY_TIMEOUT_SECONDS_MAX: i64 = 259_200;
 
 /// Names, kinds and defaults: what clients of MySQL and StarRocks read or set when they connect.
 /// Text comparison here is binary, and the collations say so.
-const VARIABLES: &[(&str, Kind, Default)] = &[
+const VARIABLES: &[(&str, Kind, Initial)] = &[
     ("auto_increment_increment", Inert, Int(1)),
     ("autocommit", Inert, Int(1)),
     ("character_set_client", Inert, Text("utf8mb4")),
@@ -84,7 +84,7 @@ const VARIABLES: &[(&str, Kind, Default)] = &[
 ];
 
 /// The variables of one session: the defaults and what the session set.
-#[derive(Debug, Clone, std::default::Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Variables {
     set: HashMap<&'static str, ScalarValue>,
 }
@@ -137,12 +137,12 @@ impl Variables {
     }
 }
 
-fn find(name: &str) -> Option<&'static (&'static str, Kind, Default)> {
+fn find(name: &str) -> Option<&'static (&'static str, Kind, Initial)> {
     VARIABLES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))
 }
 
-fn value(default: Default) -> ScalarValue {
-    match default {
+fn value(initial: Initial) -> ScalarValue {
+    match initial {
         Int(value) => ScalarValue::Int64(Some(value)),
         Text(value) => ScalarValue::Utf8(Some(value.to_string())),
     }

@@ -1,0 +1,89 @@
+//! The sections of `conf/frontend.toml` that are this crate's.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The sections together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// `[mysql]`.
+    pub mysql: Mysql,
+    /// `[auth]`.
+    pub auth: Auth,
+    /// `[frontend]`.
+    pub frontend: FrontendSection,
+}
+
+/// `[mysql]`: the port for clients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mysql {
+    /// `host:port`.
+    pub listen: String,
+    /// Clients at one time; one more is refused with 1040.
+    pub connections_max: usize,
+    /// The longest packet of a client, bytes.
+    pub packet_bytes_max: usize,
+    /// The longest wait for a login, milliseconds.
+    pub login_timeout_ms: u64,
+    /// Certificates in a PEM file; empty: one is made at the start, signed by itself.
+    pub tls_certificates: PathBuf,
+    /// The key of the certificates in a PEM file.
+    pub tls_key: PathBuf,
+    /// Refuse logins without TLS.
+    pub require_tls: bool,
+}
+
+impl Default for Mysql {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9030".into(),
+            connections_max: 1024,
+            packet_bytes_max: 64 << 20,
+            login_timeout_ms: 10_000,
+            tls_certificates: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            require_tls: false,
+        }
+    }
+}
+
+/// `[auth]`: who may log in.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// The password of `root`. While it is empty, `root` is let in from this machine alone.
+    pub root_password: String,
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Auth").finish_non_exhaustive()
+    }
+}
+
+/// `[frontend]`: plans and backends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FrontendSection {
+    /// `host:port` of the rpc ports of all backends.
+    pub backends: Vec<String>,
+    /// Partitions of a plan on each backend.
+    pub target_partitions: usize,
+    /// Rows of one batch.
+    pub batch_size: usize,
+    /// Prepared statements of one connection.
+    pub prepared_statements_max: usize,
+}
+
+impl Default for FrontendSection {
+    fn default() -> Self {
+        Self {
+            backends: vec!["127.0.0.1:9060".into()],
+            target_partitions: 2,
+            batch_size: 8192,
+            prepared_statements_max: 1000,
+        }
+    }
+}

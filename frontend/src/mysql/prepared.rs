@@ -1,0 +1,205 @@
+//! Prepared statements of one connection.
+
+use std::collections::HashMap;
+
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use mysql_protocol::prepared::{BoundType, Parameter, parameters};
+
+use crate::query::parse;
+use crate::query::statement::Statement;
+use crate::query::tokens;
+use crate::{Error, Result};
+
+/// Bytes of the long parameters of one statement.
+const LONG_DATA_MAX: usize = 16 << 20;
+
+/// The statements that a connection has prepared.
+#[derive(Debug, Default)]
+pub struct PreparedStatements {
+    statements: HashMap<u32, Prepared>,
+    last: u32,
+}
+
+/// One prepared statement.
+#[derive(Debug)]
+struct Prepared {
+    tokens: Vec<TokenWithSpan>,
+    parameters: usize,
+    types: Vec<BoundType>,
+    long: HashMap<usize, Vec<u8>>,
+    /// A piece of a long parameter that was too much: told when the statement is run.
+    long_error: Option<Error>,
+}
+
+impl PreparedStatements {
+    /// Prepares one statement: its id, its number of parameters, and the statement with NULL for each of them, which tells the
+    /// columns.
+    pub fn prepare(&mut self, sql: &str, max: usize) -> Result<(u32, u16, Statement)> {
+        if self.statements.len() >= max {
+            return Err(Error::TooLarge(format!("more than {max} prepared statements")));
+        }
+        let mut statements = tokens::statements(sql)?;
+        let tokens = match (statements.pop(), statements.is_empty()) {
+            (Some(tokens), true) => tokens,
+            (None, _) => return Err(Error::Empty),
+            _ => return Err(Error::Unsupported("several statements cannot be prepared".into())),
+        };
+        let parameters = tokens.iter().filter(|t| is_parameter(&t.token)).count();
+        let count = u16::try_from(parameters)
+            .map_err(|_| Error::TooLarge("more than 65535 parameters".into()))?;
+        let nulls = vec![Parameter::Null; parameters];
+        let statement = parse::statement(&bind(&tokens, &nulls)?)?;
+        self.last = self.last.wrapping_add(1);
+        let prepared =
+            Prepared { tokens, parameters, types: vec![], long: HashMap::new(), long_error: None };
+        self.statements.insert(self.last, prepared);
+        Ok((self.last, count, statement))
+    }
+
+    /// A statement with the parameters of an execution.
+    pub fn bind(&mut self, id: u32, payload: &[u8]) -> Result<Statement> {
+        let prepared = self.get(id)?;
+        if let Some(error) = prepared.long_error.take() {
+            prepared.long.clear();
+            return Err(error);
+        }
+        let long = std::mem::take(&mut prepared.long);
+        let values =
+            parameters(payload, prepared.parameters, &mut prepared.types, |i| long.get(&i).cloned());
+        let values = values.map_err(|e| Error::Invalid(format!("parameters: {e}")))?;
+        parse::statement(&bind(&prepared.tokens, &values)?)
+    }
+
+    /// Takes a piece of a long parameter. There is no answer to it.
+    pub fn long_data(&mut self, id: u32, parameter: u16, data: &[u8]) {
+        let Ok(prepared) = self.get(id) else { return };
+        let held: usize = prepared.long.values().map(Vec::len).sum();
+        if held + data.len() > LONG_DATA_MAX {
+            let told = format!("long parameters of more than {LONG_DATA_MAX} bytes");
+            prepared.long_error = Some(Error::TooLarge(told));
+            return;
+        }
+        prepared.long.entry(usize::from(parameter)).or_default().extend_from_slice(data);
+    }
+
+    /// Forgets the long parameters of a statement.
+    pub fn reset(&mut self, id: u32) -> Result<()> {
+        let prepared = self.get(id)?;
+        prepared.long.clear();
+        prepared.long_error = None;
+        Ok(())
+    }
+
+    /// Forgets a statement. There is no answer to it.
+    pub fn close(&mut self, id: u32) {
+        self.statements.remove(&id);
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.statements.clear();
+    }
+
+    fn get(&mut self, id: u32) -> Result<&mut Prepared> {
+        self.statements.get_mut(&id).ok_or(Error::UnknownStatement(id))
+    }
+}
+
+fn is_parameter(token: &Token) -> bool {
+    matches!(token, Token::Placeholder(mark) if mark == "?")
+}
+
+/// Puts values in the places of parameters, as tokens: no text of a value is ever parsed.
+fn bind(tokens: &[TokenWithSpan], values: &[Parameter]) -> Result<Vec<TokenWithSpan>> {
+    let mut values = values.iter();
+    let mut bound = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if !is_parameter(&token.token) {
+            bound.push(token.clone());
+            continue;
+        }
+        let value = values.next().ok_or_else(|| Error::Invalid("too few parameters".into()))?;
+        bound.extend(literal(value)?.into_iter().map(TokenWithSpan::wrap));
+    }
+    Ok(bound)
+}
+
+fn literal(value: &Parameter) -> Result<Vec<Token>> {
+    let number = |text: String| match text.strip_prefix('-') {
+        Some(size) => vec![
+            Token::LParen,
+            Token::Minus,
+            Token::Number(size.to_string(), false),
+            Token::RParen,
+        ],
+        None => vec![Token::Number(text, false)],
+    };
+    Ok(match value {
+        Parameter::Null => vec![Token::make_keyword("NULL")],
+        Parameter::Int(value) => number(value.to_string()),
+        Parameter::UInt(value) => number(value.to_string()),
+        Parameter::Float(value) if value.is_finite() => number(format!("{value:e}")),
+        Parameter::Double(value) if value.is_finite() => number(format!("{value:e}")),
+        Parameter::Float(_) | Parameter::Double(_) => {
+            return Err(Error::Invalid("a parameter that is no finite number".into()));
+        }
+        Parameter::Bytes(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => vec![Token::SingleQuotedString(text.to_string())],
+            Err(_) => {
+                let hex = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+                vec![Token::HexStringLiteral(hex)]
+            }
+        },
+        Parameter::DateTime([year, month, day, hour, minute, second, micros]) => {
+            let date = format!("{year:04}-{month:02}-{day:02}");
+            let text = match (hour, minute, second, micros) {
+                (0, 0, 0, 0) => date,
+                _ => format!("{date} {hour:02}:{minute:02}:{second:02}.{micros:06}"),
+            };
+            vec![Token::SingleQuotedString(text)]
+        }
+        Parameter::Time(negative, [hours, minute, second, micros]) => {
+            let sign = if *negative { "-" } else { "" };
+            let text = format!("{sign}{hours:02}:{minute:02}:{second:02}.{micros:06}");
+            vec![Token::SingleQuotedString(text)]
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(sql: &str, payload: &[u8]) -> String {
+        let mut all = PreparedStatements::default();
+        let (id, ..) = all.prepare(sql, 10).unwrap();
+        match all.bind(id, payload).unwrap() {
+            Statement::Query(query) => query.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn values_are_never_parsed() {
+        let mut payload = vec![0, 1, 253, 0, 10];
+        payload.extend_from_slice(b"' OR '1'='");
+        assert_eq!(bound("SELECT ?", &payload), r"SELECT ''' OR ''1''='''");
+        let payload = [0, 1, 1, 0, 0xff];
+        assert_eq!(bound("SELECT 1-?", &payload), "SELECT 1 - (-1)");
+        let payload = [1, 1, 6, 0];
+        assert_eq!(bound("SELECT ? AS a, '?' FROM t", &payload), "SELECT NULL AS a, '?' FROM t");
+    }
+
+    #[test]
+    fn limits_and_unknown_ids() {
+        let mut all = PreparedStatements::default();
+        let (id, parameters, _) = all.prepare("SELECT ?, ?", 1).unwrap();
+        assert_eq!(parameters, 2);
+        assert!(matches!(all.prepare("SELECT 1", 1), Err(Error::TooLarge(_))));
+        all.long_data(id, 0, &vec![0; LONG_DATA_MAX + 1]);
+        assert!(matches!(all.bind(id, &[]), Err(Error::TooLarge(_))));
+        all.close(id);
+        assert_eq!(all.bind(id, &[]), Err(Error::UnknownStatement(id)));
+        assert_eq!(all.prepare(" ", 1).unwrap_err(), Error::Empty);
+    }
+}
