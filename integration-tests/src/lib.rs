@@ -7,19 +7,22 @@
 //!   log segments.
 //! - [`Writer`] and [`Value`]: rows written with `fluss-rs`, which shares no code with our reader.
 //! - [`Cluster::oracle`]: Flink's batch union read as a second opinion.
+//! - [`Deployment`]: Millrace itself as processes over such a cluster.
 //! - [`shared_cluster`]: one cluster for all tests of a binary.
-//! - [`demo`]: the tables and the endless writer of the demo.
+//! - [`demo`]: the tables and the endless writer of the demo; [`show`]: the demo itself.
 //! - `src/bin/lab.rs`: the same from the command line. `lab/`: the artifacts, fetched with Maven.
 //!
-//! Deliberately absent: Docker; a simulated Fluss; anything that reads rows with our own code.
+//! Deliberately absent: Docker; a simulated Fluss; anything that reads rows with our own code inside this process.
 
 mod artifacts;
 mod cluster;
 pub mod demo;
+pub mod deployment;
 mod error;
 mod oracle;
 mod process;
 mod shared;
+pub mod show;
 mod value;
 mod wait;
 mod watchdog;
@@ -29,6 +32,7 @@ pub use cluster::{
     BucketKey, Cluster, ClusterOptions, Credentials, Node, Offsets, ReadableSnapshot, TableSpec,
     connect,
 };
+pub use deployment::Deployment;
 pub use error::{LabError, Result};
 pub use oracle::Rows;
 pub use shared::shared_cluster;

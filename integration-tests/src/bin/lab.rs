@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use integration_tests::{Cluster, ClusterOptions, Credentials, Result, demo};
+use integration_tests::{Cluster, ClusterOptions, Credentials, Result, demo, show};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A real Fluss cluster on this machine.
@@ -31,6 +31,12 @@ enum Command {
         /// Make clients log in: USER:PASSWORD.
         #[arg(long, value_parser = credentials)]
         sasl: Option<Credentials>,
+    },
+    /// The demo: a cluster, a frontend and two backends, a writer, and three queries every second.
+    Demo {
+        /// End after so many seconds.
+        #[arg(long)]
+        seconds: Option<u64>,
     },
     /// Keep writing into shop.orders (primary key) and shop.clicks (log) until Ctrl-C or SIGTERM.
     DemoWriter {
@@ -81,6 +87,7 @@ async fn run(command: Command) -> Result<()> {
             eprintln!("lab: ready; Ctrl-C ends it");
             watch(&cluster).await
         }
+        Command::Demo { seconds } => show::run(seconds).await,
         Command::DemoWriter { bootstrap, rate, sasl } => {
             println!("writing {rate} rows a second into shop.orders and shop.clicks");
             demo::write(&bootstrap, sasl.as_ref(), rate).await

@@ -225,7 +225,7 @@ fn free_ports(taken: &mut Vec<u16>) -> Result<Ports> {
     Ok(Ports { internal: free_port(taken)?, client: free_port(taken)? })
 }
 
-fn free_port(taken: &mut Vec<u16>) -> Result<u16> {
+pub(crate) fn free_port(taken: &mut Vec<u16>) -> Result<u16> {
     let mut random = rand::rng();
     for _ in 0..PORT_ATTEMPTS {
         let port = random.random_range(PORTS);

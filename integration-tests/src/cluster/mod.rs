@@ -22,6 +22,7 @@ use crate::process::Process;
 use crate::wait::request;
 use crate::watchdog::Watchdog;
 use layout::Layout;
+pub(crate) use layout::free_port;
 pub use options::{ClusterOptions, Credentials};
 pub use tables::TableSpec;
 pub use tiered::{BucketKey, Offsets, ReadableSnapshot};
