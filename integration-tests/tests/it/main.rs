@@ -1,3 +1,4 @@
 //! All integration tests: one binary, so that they share one cluster.
 
 mod cluster;
+mod union_read;
