@@ -96,12 +96,7 @@ impl From<DataFusionError> for Error {
         }
         let root = error.find_root();
         let message = root.strip_backtrace();
-        let message = match message.split_once(": ") {
-            Some((kind, rest)) if kind.ends_with(" error") || kind.ends_with("not implemented") => {
-                rest.to_string()
-            }
-            _ => message,
-        };
+        let message = without_kind(&message).to_string();
         match root {
             DataFusionError::SQL(..) => Error::Syntax(message),
             DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
@@ -117,4 +112,20 @@ impl From<DataFusionError> for Error {
             _ => Error::Internal(message),
         }
     }
+}
+
+/// What DataFusion puts before the text of an error.
+const KINDS: [&str; 8] = [
+    "Error during planning: ",
+    "This feature is not implemented: ",
+    "Execution error: ",
+    "Schema error: ",
+    "SQL error: ",
+    "Arrow error: ",
+    "Resources exhausted: ",
+    "Internal error: ",
+];
+
+fn without_kind(message: &str) -> &str {
+    KINDS.iter().find_map(|kind| message.strip_prefix(kind)).unwrap_or(message)
 }

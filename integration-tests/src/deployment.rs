@@ -131,6 +131,17 @@ impl Deployment {
         self.sql(&create).await.map(|_| ())
     }
 
+    /// Queries that the backends work for, all together. A backend that does not answer has none.
+    pub async fn queries_on_backends(&self) -> u32 {
+        let client = proto::client::Backends::default();
+        let mut queries = 0;
+        for port in &self.ports.rpc {
+            let status = client.status(&format!("127.0.0.1:{port}")).await;
+            queries += status.map_or(0, |status| status.queries);
+        }
+        queries
+    }
+
     /// Kills a backend at once.
     pub fn kill_backend(&self, backend: usize) -> Result<()> {
         self.processes().backends[backend].kill()

@@ -49,14 +49,33 @@ impl FlussCatalog {
     /// What Fluss knows about a table; a suffix of the name is ignored.
     pub async fn table_info(&self, database: &str, name: &str) -> Result<TableInfo> {
         let (base, _) = ReadMode::split(name);
-        Ok(self.client()?.table_info(&TablePath::new(database, base)).await?)
+        match self.client()?.table_info(&TablePath::new(database, base)).await {
+            Ok(info) => Ok(info),
+            Err(error) => Err(self.missing(database, error.into()).await),
+        }
+    }
+
+    /// Fluss says of a table in a database that does not exist that the table does not exist.
+    async fn missing(&self, database: &str, error: Error) -> Error {
+        if !matches!(error, Error::TableNotFound(_)) {
+            return error;
+        }
+        match self.databases().await {
+            Ok(names) if !names.iter().any(|name| name == database) => {
+                Error::DatabaseNotFound(database.to_string())
+            }
+            _ => error,
+        }
     }
 
     /// A table in the read mode that its name asks for.
     pub async fn table(&self, database: &str, name: &str) -> Result<UnionTable> {
         let (base, mode) = ReadMode::split(name);
         let path = TablePath::new(database, base);
-        let point = self.points.of(&self.connections, &self.source, &path).await?;
+        let point = match self.points.of(&self.connections, &self.source, &path).await {
+            Ok(point) => point,
+            Err(error) => return Err(self.missing(database, error).await),
+        };
         Ok(UnionTable::new(point, mode, Arc::clone(&self.connections)))
     }
 }

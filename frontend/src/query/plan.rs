@@ -71,6 +71,9 @@ impl Planner {
         let mut query = query.clone();
         sql_functions::rewrite(&mut query);
         session_functions::replace(&mut query, session);
+        if let Some(name) = session_functions::unknown_variable(&query, session) {
+            return Err(Error::UnknownVariable(name));
+        }
         let state = self.state(session);
         let statement =
             DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))));

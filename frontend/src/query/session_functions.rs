@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, Query, Value, VisitMut, VisitorMut,
+    Expr, Function, FunctionArguments, Query, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use crate::session::Session;
@@ -12,6 +12,37 @@ use crate::session::Session;
 /// Replaces the session's functions in a query.
 pub fn replace(query: &mut Query, session: &Session) {
     let _ = query.visit(&mut Replacer { session });
+}
+
+/// The first system variable of a query that does not exist.
+pub fn unknown_variable(query: &Query, session: &Session) -> Option<String> {
+    match query.visit(&mut UnknownVariable { session }) {
+        ControlFlow::Break(name) => Some(name),
+        ControlFlow::Continue(()) => None,
+    }
+}
+
+struct UnknownVariable<'a> {
+    session: &'a Session,
+}
+
+impl Visitor for UnknownVariable<'_> {
+    type Break = String;
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        let (first, name) = match expr {
+            Expr::Identifier(name) => (&name.value, name.value.trim_start_matches("@@")),
+            Expr::CompoundIdentifier(names) => match &names[..] {
+                [scope, name] => (&scope.value, name.value.as_str()),
+                _ => return ControlFlow::Continue(()),
+            },
+            _ => return ControlFlow::Continue(()),
+        };
+        if first.starts_with("@@") && self.session.variables.get(name).is_none() {
+            return ControlFlow::Break(name.to_string());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 struct Replacer<'a> {

@@ -31,12 +31,25 @@ pub struct ReadableSnapshot {
 impl Cluster {
     /// The end of every bucket's log: the offset the next record will have.
     pub async fn log_ends(&self, table: &TablePath) -> Result<Offsets> {
+        self.log_offsets(table, || OffsetSpec::Latest).await
+    }
+
+    /// The first offset that every bucket's log still holds.
+    pub async fn log_starts(&self, table: &TablePath) -> Result<Offsets> {
+        self.log_offsets(table, || OffsetSpec::Earliest).await
+    }
+
+    async fn log_offsets(
+        &self,
+        table: &TablePath,
+        which: impl Fn() -> OffsetSpec,
+    ) -> Result<Offsets> {
         let admin = self.admin().await?;
         let info = request("get table", admin.get_table_info(table)).await?;
         let buckets: Vec<i32> = (0..info.get_num_buckets()).collect();
         let mut ends = Offsets::new();
         if !info.is_partitioned() {
-            let offsets = admin.list_offsets(table, &buckets, OffsetSpec::Latest);
+            let offsets = admin.list_offsets(table, &buckets, which());
             let offsets = request("list offsets", offsets).await?;
             ends.extend(offsets.into_iter().map(|(bucket, end)| ((None, bucket), end)));
             return Ok(ends);
@@ -44,7 +57,7 @@ impl Cluster {
         for partition in request("list partitions", admin.list_partition_infos(table)).await? {
             let (id, name) = (partition.get_partition_id(), partition.get_partition_name());
             let offsets =
-                admin.list_partition_offsets(table, &name, &buckets, OffsetSpec::Latest);
+                admin.list_partition_offsets(table, &name, &buckets, which());
             let offsets = request("list offsets", offsets).await?;
             ends.extend(offsets.into_iter().map(|(bucket, end)| ((Some(id), bucket), end)));
         }
