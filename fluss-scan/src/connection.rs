@@ -140,6 +140,12 @@ impl Connection {
         self.pending.lock().is_none()
     }
 
+    /// How many calls wait for an answer.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.pending.lock().as_ref().map_or(0, HashMap::len)
+    }
+
     /// Asks and waits for the answer, `within` at the longest.
     ///
     /// # Errors

@@ -163,3 +163,13 @@ impl FlussClient {
         decoder.finish()
     }
 }
+
+/// Decodes a value batch whose rows have the table's present schema; the number of rows.
+#[cfg(test)]
+pub(crate) fn decode_values(bytes: &[u8], table: &TableInfo, projection: &[usize]) -> Result<usize> {
+    let mut decoder = Decoder::new(table, projection)?;
+    for (schema_id, row) in values(bytes)? {
+        decoder.add(&table.schema, schema_id, row)?;
+    }
+    Ok(decoder.finish()?.num_rows())
+}

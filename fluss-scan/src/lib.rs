@@ -25,6 +25,9 @@ pub mod options;
 pub mod table;
 pub mod types;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{FlussClient, OffsetSpec};
 pub use error::{Error, Result};
 pub use kv::{KvScan, KvState};

@@ -2,9 +2,10 @@
 //!
 //! * [`scan`]: fetches from the leader until the consumed offset reaches the end
 //! * [`remote`]: segments that were tiered to remote storage, and [`store`], where that is
-//! * [`batch`]: the bytes of record batches → Arrow
+//! * [`batch`]: the bytes of record batches → Arrow, once [`layout`] has looked at them
 
 mod batch;
+mod layout;
 mod remote;
 mod scan;
 mod store;
@@ -58,4 +59,22 @@ pub struct LogBatch {
     pub base_offset: i64,
     /// The offset after the last row and the empty batches behind it.
     pub next_offset: i64,
+}
+
+/// Decodes all whole batches of an answer, which has these columns of a schema; the number of rows.
+#[cfg(test)]
+pub(crate) fn decode_batches(
+    records: &bytes::Bytes,
+    schema: &crate::Schema,
+    columns: &[usize],
+) -> crate::Result<usize> {
+    let columns: Vec<_> = columns.iter().map(|c| &schema.columns[*c]).collect();
+    let (mut records, mut rows) = (records.clone(), 0);
+    while let Some((raw, rest)) = batch::RawBatch::split(&records)? {
+        if raw.count > 0 {
+            rows += raw.decode(&columns)?.0.num_rows();
+        }
+        records = rest;
+    }
+    Ok(rows)
 }

@@ -13,7 +13,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::read_record_batch;
 use bytes::Bytes;
 
-use super::ChangeType;
+use super::{ChangeType, layout};
 use crate::cursor::Cursor;
 use crate::{Column, Error, Result};
 
@@ -24,9 +24,7 @@ const CHECKED_FROM: usize = PREFIX + 1 + 8 + 4;
 /// Attribute bit of logs whose records are all appended: no change types are written.
 const APPEND_ONLY: u8 = 1;
 /// Rows that one batch may hold, far more than a writer puts into one.
-const ROWS_MAX: usize = 1 << 24;
-/// Bytes that one batch may decompress to.
-const DECOMPRESSED_MAX: usize = 1 << 30;
+pub(super) const ROWS_MAX: usize = 1 << 24;
 
 /// One batch as it was written, not decoded yet.
 #[derive(Debug, Clone)]
@@ -131,7 +129,7 @@ impl RawBatch {
         });
         let change_types = change_types.collect::<Result<Vec<_>>>()?;
         let schema = Arc::new(Schema::new(columns.iter().map(|c| c.arrow()).collect::<Vec<_>>()));
-        let rows = decode_arrow(cursor, schema)?;
+        let rows = decode_arrow(cursor, schema, self.count)?;
         if rows.num_rows() != self.count {
             let (rows, count) = (rows.num_rows(), self.count);
             return Err(Error::corrupt(format!("{rows} rows where {count} were announced")));
@@ -141,7 +139,7 @@ impl RawBatch {
 }
 
 /// An encapsulated Arrow message: `ffffffff | metadata length i32 | metadata | buffers`.
-fn decode_arrow(mut cursor: Cursor<'_>, schema: SchemaRef) -> Result<RecordBatch> {
+fn decode_arrow(mut cursor: Cursor<'_>, schema: SchemaRef, rows: usize) -> Result<RecordBatch> {
     if cursor.take(4)? != [0xff; 4] {
         return Err(Error::corrupt("no Arrow message where one should be"));
     }
@@ -153,30 +151,9 @@ fn decode_arrow(mut cursor: Cursor<'_>, schema: SchemaRef) -> Result<RecordBatch
     let batch = message
         .header_as_record_batch()
         .ok_or_else(|| Error::corrupt("an Arrow message without a record batch"))?;
-    check_buffers(&batch, body)?;
+    layout::check(&batch, body, schema.fields(), rows)?;
     // copied, since Arrow wants alignment and the body begins anywhere
     let buffer = Buffer::from(body);
     read_record_batch(&buffer, batch, schema, &HashMap::new(), None, &message.version())
         .map_err(|e| Error::corrupt(format!("an Arrow record batch: {e}")))
-}
-
-/// Arrow slices buffers without asking whether they exist, and believes announced lengths.
-fn check_buffers(batch: &arrow::ipc::RecordBatch<'_>, body: &[u8]) -> Result<()> {
-    let mut decompressed = 0usize;
-    for buffer in batch.buffers().into_iter().flatten() {
-        let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
-        let bytes = range.and_then(|(start, length)| body.get(start..start.checked_add(length)?));
-        let bytes = bytes.ok_or_else(|| Error::corrupt("an Arrow buffer outside of its batch"))?;
-        if batch.compression().is_some() && !bytes.is_empty() {
-            // −1: this one is not compressed
-            let announced = usize::try_from(Cursor::new(bytes).i64()?).unwrap_or(bytes.len());
-            decompressed = decompressed.saturating_add(announced);
-        }
-    }
-    if decompressed > DECOMPRESSED_MAX {
-        return Err(Error::TooLarge(format!("a batch that decompresses to {decompressed} bytes")));
-    }
-    let nodes = batch.nodes().into_iter().flatten();
-    let wrong = nodes.into_iter().any(|n| n.length() < 0 || n.null_count() < 0 || n.null_count() > n.length());
-    if wrong { Err(Error::corrupt("an Arrow column of negative length")) } else { Ok(()) }
 }

@@ -1,0 +1,10 @@
+//! Tests of the whole client against recorded answers and a scripted server.
+
+mod connection;
+mod kv;
+mod log;
+mod metadata;
+mod remote;
+mod robustness;
+mod rows;
+mod server;
