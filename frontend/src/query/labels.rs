@@ -3,7 +3,9 @@
 //! DataFusion labels `SELECT a+1` as `t.a + Int64(1)`. The labels are corrected on the way out, so
 //! that planning never sees them.
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr};
+use std::collections::HashSet;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr};
 
 /// Labels for the output columns of a query whose planner named them `planned`.
 pub fn labels(query: &Query, planned: &[String]) -> Vec<String> {
@@ -25,6 +27,40 @@ pub fn labels(query: &Query, planned: &[String]) -> Vec<String> {
         relabel(label, item);
     }
     labels
+}
+
+/// Gives the expressions of a query's lists aliases, so that `SELECT 1, 1` can be planned: DataFusion wants names
+/// that differ. Clients see [`labels`] of the query as it was.
+pub fn make_unique(query: &mut Query) {
+    unique_in(&mut query.body);
+}
+
+fn unique_in(body: &mut SetExpr) {
+    match body {
+        SetExpr::Query(query) => unique_in(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            unique_in(left);
+            unique_in(right);
+        }
+        SetExpr::Select(select) => {
+            let mut seen = HashSet::new();
+            for (i, item) in select.projection.iter_mut().enumerate() {
+                let SelectItem::UnnamedExpr(expr) = item else { continue };
+                let is_name = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let text = expr.to_string();
+                let is_new = seen.insert(text.clone());
+                if is_name && is_new {
+                    continue;
+                }
+                // an alias that reads like a column could stand for one in GROUP BY
+                let plain = text.chars().all(|c| c.is_alphanumeric() || "_'\"`".contains(c));
+                let alias = if is_new && !plain { text } else { format!("{text}:{i}") };
+                let (expr, alias) = (expr.clone(), Ident::with_quote('`', alias));
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The items of the first `SELECT`: it names the columns of a set operation.

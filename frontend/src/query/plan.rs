@@ -68,7 +68,9 @@ impl Planner {
 
     /// Plans a query of a session.
     pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
+        let written = query;
         let mut query = query.clone();
+        labels::make_unique(&mut query);
         sql_functions::rewrite(&mut query);
         session_functions::replace(&mut query, session);
         if let Some(name) = session_functions::unknown_variable(&query, session) {
@@ -76,7 +78,7 @@ impl Planner {
         }
         let state = self.state(session);
         let statement =
-            DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))));
+            DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
         self.check_names(&state, &statement)?;
         let unlimited = state.statement_to_plan(statement).await?;
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
@@ -84,7 +86,7 @@ impl Planner {
         let fields = physical.schema();
         let planned: Vec<String> =
             logical.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let labels = labels::labels(&query, &planned);
+        let labels = labels::labels(written, &planned);
         let renamed = fields.fields().iter().zip(labels).map(|(field, label)| {
             field.as_ref().clone().with_name(label)
         });

@@ -147,13 +147,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let verifier = accounts.verifier(&response.user, host);
         let right = verifier.is_some_and(|v| v.check(plugin, &self.salt, &answer));
         if right {
-            // the fast path of caching_sha2_password ends with this; a bare OK is an error to libmysql
-            if plugin == Plugin::CachingSha2 && !answer.is_empty() {
+            // the fast path of caching_sha2_password ends with this, and a bare OK is an error to libmysql; an empty
+            // password, sent as nothing or as one zero, has no fast path
+            if plugin == Plugin::CachingSha2 && answer.len() > 1 {
                 self.send(&[1, 3]).await?;
             }
             return Ok(());
         }
-        let using = if answer.is_empty() { "NO" } else { "YES" };
+        let using = if answer.len() <= 1 { "NO" } else { "YES" };
         let text = format!("Access denied for user '{}'@'{host}' (using password: {using})", response.user);
         self.error(&ServerError::new(1045, b"28000", &text)).await?;
         Err(Error::Refused(text))
