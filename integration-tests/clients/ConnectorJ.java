@@ -1,0 +1,297 @@
+import java.io.PrintStream;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.SQLTimeoutException;
+import java.sql.Statement;
+import java.sql.Types;
+import java.time.LocalDate;
+import java.time.LocalDateTime;
+import java.time.LocalTime;
+import java.time.format.DateTimeFormatter;
+import java.time.format.DateTimeFormatterBuilder;
+import java.time.temporal.ChronoField;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+
+/** MySQL Connector/J: the checks of queries.json; prepared statements on the server. */
+final class ConnectorJ {
+    private static final DateTimeFormatter TIME = new DateTimeFormatterBuilder()
+            .appendPattern("HH:mm:ss").appendFraction(ChronoField.NANO_OF_SECOND, 0, 9, true).toFormatter();
+    private static final DateTimeFormatter TIMESTAMP = new DateTimeFormatterBuilder()
+            .appendPattern("uuuu-MM-dd ").append(TIME).toFormatter();
+
+    private interface Act {
+        List<List<String>> run() throws Exception;
+    }
+
+    private final String host;
+    private final String port;
+    private final String database;
+    private final String lockedPort;
+    private final String password;
+    private final Map<String, Object> checks;
+    private final PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+    private Connection connection;
+
+    private ConnectorJ(String[] arguments) throws Exception {
+        host = arguments[0];
+        port = arguments[1];
+        database = arguments[2];
+        lockedPort = arguments[3];
+        password = arguments[4];
+        checks = object(new Json(Files.readString(Path.of(arguments[5]))).value());
+        connection = connect(port, database, Map.of());
+    }
+
+    /** HOST PORT DATABASE LOCKED_PORT PASSWORD QUERIES. */
+    public static void main(String[] arguments) throws Exception {
+        new ConnectorJ(arguments).all();
+    }
+
+    private Connection connect(String port, String database, Map<String, String> options) throws SQLException {
+        Properties properties = new Properties();
+        properties.putAll(Map.of("user", "root", "useServerPrepStmts", "true", "allowMultiQueries", "true",
+                "sslMode", "DISABLED", "connectionTimeZone", "UTC"));
+        properties.putAll(options);
+        return DriverManager.getConnection("jdbc:mysql://" + host + ":" + port + "/" + database, properties);
+    }
+
+    private void all() throws Exception {
+        for (Map<String, Object> check : list("queries")) check(text(check, "name"), () -> one(check));
+        for (Map<String, Object> check : list("prepared")) {
+            List<Object> parameters = new ArrayList<>();
+            for (Object given : (List<?>) check.get("parameters")) {
+                object(given).forEach((kind, value) -> parameters.add(parameter(kind, (String) value)));
+            }
+            check(text(check, "name"), () -> prepared(text(check, "sql"), List.of(parameters)));
+        }
+        for (Map<String, Object> check : list("errors")) {
+            check(text(check, "name"), () -> one(check));
+            check("after " + text(check, "name"), () -> query("SELECT 1"));
+        }
+        session();
+        logins();
+        connection.close();
+    }
+
+    private void session() throws Exception {
+        check("ping", () -> {
+            if (!connection.isValid(5)) throw new AssertionError("not valid");
+            return List.of();
+        });
+        check("use", () -> {
+            try (Connection other = connect(port, "", Map.of())) {
+                other.setCatalog(database);
+                return query(other, "SELECT database()");
+            }
+        });
+        check("several statements", () -> query("SELECT 1; SELECT 'two'; SELECT 3"));
+        check("prepared twice", () -> prepared("SELECT id FROM types WHERE id = ?", List.of(List.of(1), List.of(4))));
+        check("prepare an error", () -> prepared("SELECT * FROM nothing WHERE id = ?", List.of(List.of(1))));
+        check("kill query", () -> {
+            Thread killer = new Thread(this::killWhenSeen);
+            killer.start();
+            try {
+                return query("{slow}");
+            } finally {
+                killer.join();
+            }
+        });
+        check("after kill query", () -> query("SELECT 1"));
+        check("query timeout", this::timeout);
+        check("reset", () -> {
+            query("SET time_zone = '+03:00'");
+            connection.unwrap(com.mysql.cj.jdbc.JdbcConnection.class).resetServerState();
+            return query("SELECT @@time_zone");
+        });
+        check("reconnect", () -> {
+            connection.close();
+            connection = connect(port, database, Map.of());
+            return query("SELECT 1");
+        });
+    }
+
+    /** The driver cancels by KILL QUERY over a connection of its own. */
+    private List<List<String>> timeout() throws SQLException {
+        List<List<String>> rows = new ArrayList<>();
+        try (Statement statement = connection.createStatement()) {
+            statement.setQueryTimeout(1);
+            statement.executeQuery(filled("{slow}"));
+        } catch (SQLTimeoutException expected) {
+            rows.add(List.of("cancelled"));
+        }
+        rows.addAll(query("SELECT 1"));
+        return rows;
+    }
+
+    private void killWhenSeen() {
+        long until = System.nanoTime() + 10_000_000_000L;
+        try (Connection other = connect(port, "", Map.of())) {
+            while (System.nanoTime() < until) {
+                for (List<String> row : query(other, "SHOW FULL PROCESSLIST")) {
+                    if (checks.get("slow").equals(row.get(7))) {
+                        query(other, "KILL QUERY " + row.get(0));
+                        return;
+                    }
+                }
+            }
+        } catch (SQLException error) {
+            error.printStackTrace();
+        }
+    }
+
+    private void logins() throws Exception {
+        Map<String, String> right = Map.of("password", password);
+        // the certificate of a test is nobody's; REQUIRED does not look at it
+        Map<String, String> tls = Map.of("password", password, "sslMode", "REQUIRED");
+        login("plain login", "", right);
+        login("TLS login", "", tls);
+        login("native password", "", Map.of("password", password, "sslMode", "REQUIRED",
+                "defaultAuthenticationPlugin", "mysql_native_password"));
+        login("wrong password", "", Map.of("password", "wrong"));
+        login("wrong password, TLS", "", Map.of("password", "wrong", "sslMode", "REQUIRED"));
+        login("no password", "", Map.of());
+        login("unknown database at login", "nowhere.nothing", right);
+    }
+
+    private void login(String name, String database, Map<String, String> options) throws Exception {
+        check(name, () -> {
+            try (Connection locked = connect(lockedPort, database, options)) {
+                return query(locked, "SELECT 1");
+            }
+        });
+    }
+
+    private void check(String name, Act act) throws Exception {
+        String answer;
+        try {
+            List<String> rows = new ArrayList<>();
+            for (List<String> row : act.run()) {
+                List<String> values = new ArrayList<>();
+                for (String value : row) values.add(value == null ? "null" : Json.quoted(value));
+                rows.add("[" + String.join(",", values) + "]");
+            }
+            answer = "\"rows\":[" + String.join(",", rows) + "]";
+        } catch (SQLException error) {
+            if (error.getErrorCode() == 0) throw new Exception(name, error);
+            answer = "\"error\":" + error.getErrorCode();
+        }
+        out.println("{\"check\":" + Json.quoted(name) + "," + answer + "}");
+    }
+
+    private List<List<String>> one(Map<String, Object> check) throws SQLException {
+        if (check.containsKey("set")) query(text(check, "set"));
+        try {
+            return query(text(check, "sql"));
+        } finally {
+            if (check.containsKey("then")) query(text(check, "then"));
+        }
+    }
+
+    private String filled(String sql) {
+        return sql.replace("{slow}", text(checks, "slow")).replace("{database}", database);
+    }
+
+    private List<List<String>> query(String sql) throws SQLException {
+        return query(connection, filled(sql));
+    }
+
+    private static List<List<String>> query(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            List<List<String>> rows = new ArrayList<>();
+            boolean found = statement.execute(sql);
+            while (found || statement.getUpdateCount() != -1) {
+                if (found) rows.addAll(rows(statement.getResultSet()));
+                found = statement.getMoreResults();
+            }
+            return rows;
+        }
+    }
+
+    private List<List<String>> prepared(String sql, List<? extends List<?>> executions) throws SQLException {
+        List<List<String>> rows = new ArrayList<>();
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            if (!statement.getClass().getSimpleName().startsWith("Server")) {
+                throw new AssertionError("prepared by the driver, not by the server");
+            }
+            for (List<?> parameters : executions) {
+                for (int i = 0; i < parameters.size(); i++) statement.setObject(i + 1, parameters.get(i));
+                rows.addAll(rows(statement.executeQuery()));
+            }
+        }
+        return rows;
+    }
+
+    private static List<List<String>> rows(ResultSet result) throws SQLException {
+        List<List<String>> rows = new ArrayList<>();
+        while (result.next()) {
+            List<String> row = new ArrayList<>();
+            for (int i = 1; i <= result.getMetaData().getColumnCount(); i++) row.add(canonical(result, i));
+            rows.add(row);
+        }
+        return rows;
+    }
+
+    private static String canonical(ResultSet row, int i) throws SQLException {
+        switch (row.getMetaData().getColumnType(i)) {
+            case Types.DATE:
+                LocalDate date = row.getObject(i, LocalDate.class);
+                return date == null ? null : date.toString();
+            case Types.TIME:
+                LocalTime time = row.getObject(i, LocalTime.class);
+                return time == null ? null : TIME.format(time);
+            case Types.TIMESTAMP:
+                LocalDateTime timestamp = row.getObject(i, LocalDateTime.class);
+                return timestamp == null ? null : TIMESTAMP.format(timestamp);
+            default:
+                return canonical(row.getObject(i));
+        }
+    }
+
+    private static String canonical(Object value) {
+        if (value == null) return null;
+        if (value instanceof Boolean flag) return flag ? "1" : "0";
+        if (value instanceof BigDecimal decimal) return decimal.toPlainString();
+        if (value instanceof byte[] bytes) {
+            StringBuilder text = new StringBuilder("0x");
+            for (byte each : bytes) text.append(String.format("%02X", each));
+            return text.toString();
+        }
+        return value.toString();
+    }
+
+    private static Object parameter(String kind, String text) {
+        return switch (kind) {
+            case "int" -> Long.valueOf(text);
+            case "decimal" -> new BigDecimal(text);
+            case "double" -> Double.valueOf(text);
+            case "date" -> LocalDate.parse(text);
+            case "timestamp" -> LocalDateTime.parse(text.replace(' ', 'T'));
+            default -> text;
+        };
+    }
+
+    private List<Map<String, Object>> list(String key) {
+        List<Map<String, Object>> all = new ArrayList<>();
+        for (Object each : (List<?>) checks.get(key)) all.add(object(each));
+        return all;
+    }
+
+    @SuppressWarnings("unchecked")
+    private static Map<String, Object> object(Object value) {
+        return (Map<String, Object>) value;
+    }
+
+    private static String text(Map<String, Object> object, String key) {
+        return (String) object.get(key);
+    }
+}

@@ -1,0 +1,71 @@
+"""MySQL Connector/Python, without its C extension; prepared statements in binary."""
+
+import contextlib
+
+import mysql.connector
+
+import checks
+
+
+@contextlib.contextmanager
+def server_errors():
+    try:
+        yield
+    except mysql.connector.Error as error:
+        raise checks.ServerError(error.errno) from error
+
+
+class Connector(checks.Client):
+    def connect(self, port=None, password="", database=None, tls=False, native=False):
+        options = {"auth_plugin": "mysql_native_password"} if native else {}
+        with server_errors():
+            connection = mysql.connector.connect(
+                host=self.host,
+                port=port or self.port,
+                user="root",
+                password=password,
+                database=database,
+                ssl_disabled=not tls,
+                use_pure=True,
+                autocommit=True,
+                **options,
+            )
+        if tls and not connection.is_secure:
+            raise AssertionError("no TLS")
+        return connection
+
+    def query(self, connection, sql):
+        with server_errors(), contextlib.closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.with_rows else []
+
+    def several(self, connection, sql):
+        with server_errors(), contextlib.closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
+            rows = cursor.fetchall()
+            while cursor.nextset():
+                rows.extend(cursor.fetchall())
+            return rows
+
+    def prepared(self, connection, sql, executions):
+        rows = []
+        with server_errors(), contextlib.closing(connection.cursor(prepared=True)) as cursor:
+            for parameters in executions:
+                cursor.execute(sql, parameters)
+                rows.extend(cursor.fetchall())
+        return rows
+
+    def ping(self, connection):
+        with server_errors():
+            connection.ping(reconnect=False)
+
+    def use(self, connection, database):
+        with server_errors():
+            connection.database = database
+
+    def reset(self, connection):
+        with server_errors():
+            connection.cmd_reset_connection()
+
+
+checks.main(Connector)

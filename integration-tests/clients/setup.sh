@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Puts the MySQL clients that the tests use into one directory outside the clone: the mariadb program (as a package of the
+# system), a Python environment, an npm directory, and Connector/J with its compiled program. Prints that directory on
+# stdout, progress on stderr. Done means: nothing to do.
+#
+#   MILLRACE_CLIENTS_HOME   the directory (default: ${XDG_CACHE_HOME:-$HOME/.cache}/millrace/clients)
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+home=${MILLRACE_CLIENTS_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/clients}
+# the version of the lab: one plug-in for all of the project
+plugin=org.apache.maven.plugins:maven-dependency-plugin:2.8
+
+say() { echo "clients: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+ensure_tools() {
+    local missing=()
+    command -v mariadb >/dev/null || missing+=(mariadb-client)
+    python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    { command -v java && command -v javac; } >/dev/null || missing+=(openjdk-17-jdk-headless)
+    command -v mvn >/dev/null || missing+=(maven)
+    [ ${#missing[@]} -eq 0 ] && return
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        die "please install: ${missing[*]}"
+    fi
+    say "installing ${missing[*]} (apt-get)"
+    apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+fetch_python() {
+    say "installing the Python clients"
+    rm -rf "$home/python"
+    python3 -m venv "$home/python" >&2
+    "$home/python/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt" >&2
+}
+
+fetch_node() {
+    say "installing the Node.js client"
+    rm -rf "$home/node"
+    mkdir -p "$home/node"
+    cp "$here/package.json" "$here/package-lock.json" "$home/node/"
+    npm ci --silent --no-audit --no-fund --prefix "$home/node" >&2
+}
+
+fetch_java() {
+    say "fetching Connector/J"
+    rm -rf "$home/jars"
+    mvn -B -q -Dstyle.color=never -f "$here/pom.xml" "$plugin:copy-dependencies" \
+        -DincludeScope=runtime -DoutputDirectory="$home/jars" >&2
+}
+
+compile_java() {
+    say "compiling the program for Connector/J"
+    rm -rf "$home/classes"
+    mkdir -p "$home/classes"
+    javac -Xlint:all -d "$home/classes" -cp "$home/jars/*" "$here"/*.java >&2
+}
+
+# once LABEL COMMAND FILE...: runs COMMAND unless the stamp says that it was done for these files
+once() {
+    local label=$1 command=$2 fingerprint
+    shift 2
+    fingerprint=$(cat "$@" | cksum)
+    if [ "$(cat "$home/$label.stamp" 2>/dev/null)" != "$fingerprint" ]; then
+        rm -f "$home/$label.stamp"
+        "$command"
+        echo "$fingerprint" >"$home/$label.stamp"
+    fi
+}
+
+mkdir -p "$home"
+ensure_tools
+exec 9>"$home/.lock"
+flock -n 9 || { say "waiting for another set-up to end"; flock 9; }
+once python fetch_python "$here/requirements.txt"
+once node fetch_node "$here/package.json" "$here/package-lock.json"
+once jars fetch_java "$here/pom.xml"
+once classes compile_java "$here/pom.xml" "$here"/*.java
+echo "$home"
