@@ -90,7 +90,8 @@ async fn an_error_of_flink_is_told() {
 #[tokio::test]
 async fn partitions_of_a_log_table_are_tiered_and_dropped() {
     let cluster = shared_cluster().await.unwrap();
-    let spec = TableSpec::new("partitions", "events")
+    // a database called "partitions" never gets leaders for its partitions on 0.9.1
+    let spec = TableSpec::new("by_day", "events")
         .column("day", DataTypes::string())
         .column("n", DataTypes::int())
         .partitioned_by(["day"])
@@ -112,7 +113,7 @@ async fn partitions_of_a_log_table_are_tiered_and_dropped() {
     assert_eq!((ends.len(), ends.values().sum::<i64>()), (4, 100));
     let snapshot = cluster.wait_tiered(spec.path(), TIERED).await.unwrap();
     assert_eq!(snapshot.offsets, ends);
-    assert!(cluster.warehouse().join("partitions.db/events/day=20260101").is_dir());
+    assert!(cluster.warehouse().join("by_day.db/events/day=20260101").is_dir());
 
     cluster.drop_partition(spec.path(), &[("day", days[0])]).await.unwrap();
     assert_eq!(cluster.log_ends(spec.path()).await.unwrap().len(), 2);
