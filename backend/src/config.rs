@@ -12,7 +12,9 @@ pub struct Rpc {
 
 impl Default for Rpc {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9060".into() }
+        Self {
+            listen: "127.0.0.1:9060".into(),
+        }
     }
 }
 
@@ -30,6 +32,10 @@ pub struct Backend {
 
 impl Default for Backend {
     fn default() -> Self {
-        Self { memory_bytes_max: 2 << 30, spill_bytes_max: 50 << 30, task_bytes_min: 4 << 20 }
+        Self {
+            memory_bytes_max: 2 << 30,
+            spill_bytes_max: 50 << 30,
+            task_bytes_min: 4 << 20,
+        }
     }
 }

@@ -16,7 +16,9 @@ pub(crate) struct RowWriter {
 impl RowWriter {
     /// A stream of batches with this schema.
     pub(crate) fn new(schema: &SchemaRef) -> Result<Self, ArrowError> {
-        Ok(Self { writer: StreamWriter::try_new(Vec::new(), schema)? })
+        Ok(Self {
+            writer: StreamWriter::try_new(Vec::new(), schema)?,
+        })
     }
 
     /// What is written and not taken yet: at first the schema.
@@ -50,11 +52,13 @@ fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
             _ => std::sync::Arc::clone(array),
         }
     };
-    let has_views = |a: &ArrayRef| matches!(a.data_type(), DataType::Utf8View | DataType::BinaryView);
+    let has_views =
+        |a: &ArrayRef| matches!(a.data_type(), DataType::Utf8View | DataType::BinaryView);
     if !batch.columns().iter().any(has_views) {
         return Ok(batch.clone());
     }
-    let rows = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let rows =
+        arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().iter().map(column).collect();
     RecordBatch::try_new_with_options(batch.schema(), columns, &rows)
 }

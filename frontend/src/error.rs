@@ -1,7 +1,7 @@
 //! What a client is told, one variant per reaction; `mysql/error_code.rs` gives each its number.
 
-use datafusion::error::DataFusionError;
 use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,5 +127,8 @@ const KINDS: [&str; 8] = [
 ];
 
 fn without_kind(message: &str) -> &str {
-    KINDS.iter().find_map(|kind| message.strip_prefix(kind)).unwrap_or(message)
+    KINDS
+        .iter()
+        .find_map(|kind| message.strip_prefix(kind))
+        .unwrap_or(message)
 }

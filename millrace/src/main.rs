@@ -26,7 +26,8 @@ const STACK_BYTES: usize = 16 << 20;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config: Config = match bootstrap::config::load(arguments.config.as_deref(), &arguments.set) {
+    let config: Config = match bootstrap::config::load(arguments.config.as_deref(), &arguments.set)
+    {
         Ok(config) => config,
         Err(error) => return failed(&error.to_string()),
     };

@@ -31,7 +31,9 @@ impl Plugin {
 
     /// The plugin of a name.
     pub fn of(name: &[u8]) -> Option<Self> {
-        [Plugin::CachingSha2, Plugin::Native].into_iter().find(|p| p.name().as_bytes() == name)
+        [Plugin::CachingSha2, Plugin::Native]
+            .into_iter()
+            .find(|p| p.name().as_bytes() == name)
     }
 }
 
@@ -61,12 +63,16 @@ impl Verifier {
         match plugin {
             Plugin::CachingSha2 => {
                 let mask = sha256(&[&self.sha2, salt]);
-                let Ok(answer) = <[u8; 32]>::try_from(answer) else { return false };
+                let Ok(answer) = <[u8; 32]>::try_from(answer) else {
+                    return false;
+                };
                 equal(&sha256(&[&xor(answer, mask)]), &self.sha2)
             }
             Plugin::Native => {
                 let mask = sha1_of(&[salt, &self.sha1]);
-                let Ok(answer) = <[u8; 20]>::try_from(answer) else { return false };
+                let Ok(answer) = <[u8; 20]>::try_from(answer) else {
+                    return false;
+                };
                 equal(&sha1_of(&[&xor(answer, mask)]), &self.sha1)
             }
         }
@@ -143,6 +149,9 @@ mod tests {
             assert!(open.check(plugin, &salt, b"") && open.check(plugin, &salt, b"\0"));
             assert!(!open.check(plugin, &salt, &answer(plugin, &salt, "x")));
         }
-        assert_eq!(format!("{:?}", Verifier::from_password("x")), "Verifier(***)");
+        assert_eq!(
+            format!("{:?}", Verifier::from_password("x")),
+            "Verifier(***)"
+        );
     }
 }

@@ -16,7 +16,6 @@ use tokio_rustls::server::TlsStream;
 use crate::auth::Verifier;
 use crate::capability as cap;
 use crate::command::{self, Command};
-use crate::greeting::ok_payload;
 use crate::packet::{Decoder, begin, finish};
 use crate::value::Rows;
 use crate::wire::put_lenenc;
@@ -60,7 +59,12 @@ pub struct Ok {
 
 impl Default for Ok {
     fn default() -> Self {
-        Self { affected_rows: 0, status: cap::STATUS_AUTOCOMMIT, warnings: 0, info: String::new() }
+        Self {
+            affected_rows: 0,
+            status: cap::STATUS_AUTOCOMMIT,
+            warnings: 0,
+            info: String::new(),
+        }
     }
 }
 
@@ -121,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// The next packet; `None` at the end of the stream, if that is between packets.
     async fn read_packet(&mut self) -> Result<Option<Bytes>> {
         loop {
-            if let Some(packet) = self.decoder.next()? {
+            if let Some(packet) = self.decoder.next_packet()? {
                 return Ok(Some(packet));
             }
             let read = self.stream.read_buf(self.decoder.buffer()).await?;
@@ -195,7 +199,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// The end of column definitions or of rows, for clients that do without EOF packets or want them.
     fn put_eof(&mut self, status: u16) {
-        let ok = Ok { status, ..Ok::default() };
+        let ok = Ok {
+            status,
+            ..Ok::default()
+        };
         if self.deprecate_eof() {
             self.put(|out| out.extend_from_slice(&ok_payload(0xfe, &ok)));
         } else {
@@ -232,7 +239,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         format: RowFormat,
         offset_seconds: i32,
     ) -> Result<()> {
-        let rows = Rows::new(batch, format, offset_seconds).map_err(|e| Error::command(e.to_string()))?;
+        let rows =
+            Rows::new(batch, format, offset_seconds).map_err(|e| Error::command(e.to_string()))?;
         for row in 0..rows.len() {
             rows.put(row, &mut self.out, &mut self.sequence);
             self.flush_full().await?;
@@ -241,7 +249,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     async fn flush_full(&mut self) -> Result<()> {
-        if self.out.len() >= BLOCK { self.flush().await } else { Ok(()) }
+        if self.out.len() >= BLOCK {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends what is gathered: rows that a client should see before the next ones come.
@@ -278,6 +290,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
         self.flush().await
     }
+}
+
+/// The payload of an OK.
+fn ok_payload(header: u8, ok: &Ok) -> Vec<u8> {
+    let mut out = vec![header];
+    put_lenenc(&mut out, ok.affected_rows);
+    put_lenenc(&mut out, 0);
+    out.extend_from_slice(&ok.status.to_le_bytes());
+    out.extend_from_slice(&ok.warnings.to_le_bytes());
+    out.extend_from_slice(ok.info.as_bytes());
+    out
 }
 
 /// The payload of an error. Before the capabilities are known it has no SQLSTATE.

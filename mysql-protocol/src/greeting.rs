@@ -2,7 +2,7 @@
 
 use crate::auth::{Plugin, SALT};
 use crate::capability as cap;
-use crate::wire::{Reader, put_lenenc};
+use crate::wire::Reader;
 use crate::{Error, Result};
 
 /// utf8mb4_0900_ai_ci: what MySQL 8 names in its greeting.
@@ -12,7 +12,12 @@ const ATTRIBUTES_MAX: usize = 64;
 const ATTRIBUTE_BYTES_MAX: usize = 1024;
 
 /// The payload of the greeting.
-pub fn greeting(version: &str, connection_id: u32, salt: &[u8; SALT], capabilities: u32) -> Vec<u8> {
+pub fn greeting(
+    version: &str,
+    connection_id: u32,
+    salt: &[u8; SALT],
+    capabilities: u32,
+) -> Vec<u8> {
     let mut out = vec![10];
     out.extend_from_slice(version.as_bytes());
     out.push(0);
@@ -53,7 +58,10 @@ pub struct Response {
 
 /// Whether a packet asks for TLS rather than for a login.
 pub fn is_ssl_request(packet: &[u8]) -> bool {
-    packet.len() == 32 && Reader::new(packet).u32().is_ok_and(|flags| flags & cap::SSL != 0)
+    packet.len() == 32
+        && Reader::new(packet)
+            .u32()
+            .is_ok_and(|flags| flags & cap::SSL != 0)
 }
 
 /// Reads the answer to a greeting.
@@ -152,17 +160,6 @@ pub fn auth_switch(plugin: Plugin, salt: &[u8; SALT]) -> Vec<u8> {
     out.push(0);
     out.extend_from_slice(salt);
     out.push(0);
-    out
-}
-
-/// The payload of an OK.
-pub fn ok_payload(header: u8, ok: &crate::Ok) -> Vec<u8> {
-    let mut out = vec![header];
-    put_lenenc(&mut out, ok.affected_rows);
-    put_lenenc(&mut out, 0);
-    out.extend_from_slice(&ok.status.to_le_bytes());
-    out.extend_from_slice(&ok.warnings.to_le_bytes());
-    out.extend_from_slice(ok.info.as_bytes());
     out
 }
 

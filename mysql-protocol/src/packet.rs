@@ -22,7 +22,12 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that refuses packets of more than `max` bytes.
     pub fn new(max: usize) -> Self {
-        Self { buffer: BytesMut::new(), packet: BytesMut::new(), sequence: 0, max }
+        Self {
+            buffer: BytesMut::new(),
+            packet: BytesMut::new(),
+            sequence: 0,
+            max,
+        }
     }
 
     /// Changes the limit: it is small before a login.
@@ -54,14 +59,20 @@ impl Decoder {
     ///
     /// # Errors
     /// `TooLarge` as soon as a header announces it; `Protocol` for a frame out of sequence.
-    pub fn next(&mut self) -> Result<Option<Bytes>> {
+    pub fn next_packet(&mut self) -> Result<Option<Bytes>> {
         loop {
-            let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
-            let length = usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
+            let Some(header) = self.buffer.first_chunk::<HEADER>() else {
+                return Ok(None);
+            };
+            let length =
+                usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
             let sequence = header[3];
             let bytes = self.packet.len() + length;
             if bytes > self.max {
-                return Err(Error::TooLarge { bytes, max: self.max });
+                return Err(Error::TooLarge {
+                    bytes,
+                    max: self.max,
+                });
             }
             if sequence != self.sequence {
                 return Err(Error::protocol(format!(
@@ -140,8 +151,11 @@ mod tests {
             assert_eq!(bytes.len(), length + HEADER * (length / FRAME_MAX + 1));
             let mut decoder = Decoder::new(usize::MAX);
             decoder.buffer().extend_from_slice(&bytes);
-            assert!(decoder.next().unwrap().unwrap() == payload, "{length}");
-            assert!(decoder.next().unwrap().is_none());
+            assert!(
+                decoder.next_packet().unwrap().unwrap() == payload,
+                "{length}"
+            );
+            assert!(decoder.next_packet().unwrap().is_none());
         }
     }
 
@@ -154,7 +168,7 @@ mod tests {
         let mut got = vec![];
         for byte in bytes {
             decoder.buffer().extend_from_slice(&[byte]);
-            while let Some(packet) = decoder.next().unwrap() {
+            while let Some(packet) = decoder.next_packet().unwrap() {
                 got.push(packet);
                 decoder.reset_sequence();
             }
@@ -166,9 +180,12 @@ mod tests {
     fn a_header_is_enough_to_refuse() {
         let mut decoder = Decoder::new(10);
         decoder.buffer().extend_from_slice(&[11, 0, 0, 0]);
-        assert!(matches!(decoder.next(), Err(Error::TooLarge { bytes: 11, max: 10 })));
+        assert!(matches!(
+            decoder.next_packet(),
+            Err(Error::TooLarge { bytes: 11, max: 10 })
+        ));
         let mut decoder = Decoder::new(10);
         decoder.buffer().extend_from_slice(&[1, 0, 0, 7, 1]);
-        assert!(matches!(decoder.next(), Err(Error::Protocol(_))));
+        assert!(matches!(decoder.next_packet(), Err(Error::Protocol(_))));
     }
 }

@@ -39,11 +39,19 @@ impl Rows {
     ///
     /// # Errors
     /// A column of a type that has no MySQL form.
-    pub fn new(batch: &RecordBatch, format: RowFormat, offset_seconds: i32) -> Result<Self, ArrowError> {
+    pub fn new(
+        batch: &RecordBatch,
+        format: RowFormat,
+        offset_seconds: i32,
+    ) -> Result<Self, ArrowError> {
         let schema = batch.schema();
         let columns = batch.columns().iter().zip(schema.fields());
         let columns = columns.map(|(array, field)| Values::new(array, field, offset_seconds));
-        Ok(Self { columns: columns.collect::<Result<_, _>>()?, rows: batch.num_rows(), format })
+        Ok(Self {
+            columns: columns.collect::<Result<_, _>>()?,
+            rows: batch.num_rows(),
+            format,
+        })
     }
 
     /// Number of rows.
@@ -60,7 +68,10 @@ impl Rows {
     pub fn put(&self, row: usize, out: &mut Vec<u8>, sequence: &mut u8) {
         let start = begin(out);
         match self.format {
-            RowFormat::Text => self.columns.iter().for_each(|values| values.put_text(row, out)),
+            RowFormat::Text => self
+                .columns
+                .iter()
+                .for_each(|values| values.put_text(row, out)),
             RowFormat::Binary => self.put_binary(row, out),
         }
         finish(out, start, sequence);
@@ -124,7 +135,9 @@ impl Values {
             DataType::UInt64 => Values::UInt64(array.as_primitive().clone()),
             DataType::Float32 => Values::Float32(array.as_primitive().clone()),
             DataType::Float64 => Values::Float64(array.as_primitive().clone()),
-            DataType::Decimal128(_, scale) => Values::Decimal128(array.as_primitive().clone(), *scale),
+            DataType::Decimal128(_, scale) => {
+                Values::Decimal128(array.as_primitive().clone(), *scale)
+            }
             DataType::Decimal256(..) => Values::Decimal256(array.as_primitive().clone()),
             DataType::Date32 => Values::Date(array.as_primitive().clone()),
             DataType::Date64 => {
@@ -139,7 +152,9 @@ impl Values {
             }
             DataType::Utf8 => Values::Text(array.as_string().clone()),
             DataType::Utf8View => Values::TextView(array.as_string_view().clone()),
-            DataType::LargeUtf8 => Values::TextView(cast(array, &DataType::Utf8View)?.as_string_view().clone()),
+            DataType::LargeUtf8 => {
+                Values::TextView(cast(array, &DataType::Utf8View)?.as_string_view().clone())
+            }
             DataType::Binary => Values::Bytes(array.as_binary().clone()),
             DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
                 Values::Bytes(cast(array, &DataType::Binary)?.as_binary().clone())
@@ -149,9 +164,10 @@ impl Values {
                 let field = Field::new(field.name(), value.as_ref().clone(), field.is_nullable());
                 return Self::new(&plain, &field, offset_seconds);
             }
-            DataType::List(_) | DataType::LargeList(_) | DataType::Struct(_) | DataType::Map(..) => {
-                Values::Nested(std::sync::Arc::clone(array))
-            }
+            DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::Struct(_)
+            | DataType::Map(..) => Values::Nested(std::sync::Arc::clone(array)),
             _ => Values::Text(printed(array)?),
         })
     }
@@ -264,7 +280,11 @@ fn printed(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(array, &options)?;
     Ok((0..array.len())
-        .map(|row| array.is_valid(row).then(|| formatter.value(row).to_string()))
+        .map(|row| {
+            array
+                .is_valid(row)
+                .then(|| formatter.value(row).to_string())
+        })
         .collect())
 }
 
@@ -273,7 +293,11 @@ fn put_float(out: &mut Vec<u8>, value: impl std::fmt::Display + std::fmt::LowerE
     use std::io::Write;
     let exponent = size != 0.0 && !(1e-5..1e15).contains(&size);
     // writing into a vector does not fail
-    let _ = if exponent { write!(out, "{value:e}") } else { write!(out, "{value}") };
+    let _ = if exponent {
+        write!(out, "{value:e}")
+    } else {
+        write!(out, "{value}")
+    };
 }
 
 /// A number of `scale` fractional digits; up to 39 digits of an i128.
@@ -289,7 +313,11 @@ fn put_decimal(out: &mut Vec<u8>, value: i128, scale: i8) {
         return;
     };
     let whole = digits.len().saturating_sub(scale);
-    out.extend_from_slice(if whole == 0 { b"0" } else { &digits.as_bytes()[..whole] });
+    out.extend_from_slice(if whole == 0 {
+        b"0"
+    } else {
+        &digits.as_bytes()[..whole]
+    });
     if scale > 0 {
         out.push(b'.');
         out.resize(out.len() + scale.saturating_sub(digits.len()), b'0');

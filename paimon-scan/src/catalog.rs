@@ -10,9 +10,9 @@ use paimon::{FileSystemCatalog, Options};
 
 use crate::error::{LakeError, Result};
 use crate::options::LakeOptions;
+use crate::options::storage;
 use crate::refusal;
 use crate::schema::LakeSchema;
-use crate::storage;
 
 /// How long the storage may take to name databases and tables, which it is asked for one by one.
 const LIST: Duration = Duration::from_secs(30);

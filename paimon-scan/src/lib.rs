@@ -1,6 +1,6 @@
 //! The lake half of a union read: Paimon tables read as Arrow batches by DataFusion's own Parquet reader.
 //!
-//! Reading order: `options` and `storage` (where a lake is, how its bytes are reached), `catalog`
+//! Reading order: `options` (where a lake is; below it `storage`, how its bytes are reached), `catalog`
 //! (names → tables), `refusal` (what is not read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files), `section` (which files overlap), `file`
 //! (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
@@ -32,7 +32,6 @@ mod scan;
 mod schema;
 mod section;
 mod source;
-mod storage;
 
 pub use catalog::{LakeCatalog, LakeTable};
 pub use error::{LakeError, Result};

@@ -1,12 +1,14 @@
 //! Where a lake is: Paimon catalog options, checked once and carried to every process that opens files.
 
+pub(crate) mod storage;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use prost::Message;
 
 use crate::error::{LakeError, Result};
-use crate::storage::Storage;
+use storage::Storage;
 
 /// Paimon's catalog options (`metastore`, `warehouse`, `s3.*`, …). `Debug` masks secrets.
 #[derive(Clone, PartialEq, Eq)]

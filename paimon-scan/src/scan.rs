@@ -27,10 +27,10 @@ use crate::error::{LakeError, Result};
 use crate::field_id::FieldIdAdapterFactory;
 use crate::file::LakeFile;
 use crate::options::LakeOptions;
+use crate::options::storage::{self, Storage};
 use crate::reader::LakeReaderFactory;
 use crate::schema::{LakeSchema, field_id};
 use crate::source::{FileMask, LakeSource};
-use crate::storage::{self, Storage};
 
 /// A file and the rows of it that are hidden besides those of its own deletion vector.
 #[derive(Debug, Clone)]

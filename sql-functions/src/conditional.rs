@@ -37,7 +37,10 @@ fn plain(function: &Function) -> Option<Expr> {
             case_token: AttachedToken::empty(),
             end_token: AttachedToken::empty(),
             operand: None,
-            conditions: vec![CaseWhen { condition: condition.clone(), result: then.clone() }],
+            conditions: vec![CaseWhen {
+                condition: condition.clone(),
+                result: then.clone(),
+            }],
             else_result: Some(Box::new(otherwise.clone())),
         }),
         ("isnull", [value]) => Some(Expr::IsNull(Box::new(value.clone()))),
@@ -46,7 +49,9 @@ fn plain(function: &Function) -> Option<Expr> {
 }
 
 fn arguments(function: &Function) -> Option<Vec<Expr>> {
-    let FunctionArguments::List(list) = &function.args else { return None };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
     let argument = |arg: &FunctionArg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,

@@ -194,6 +194,9 @@ mod tests {
             );
             assert_eq!(Error::find(&travelled), Some(error));
         }
-        assert_eq!(Error::find(&DataFusionError::Execution("[Nothing] x".into())), None);
+        assert_eq!(
+            Error::find(&DataFusionError::Execution("[Nothing] x".into())),
+            None
+        );
     }
 }

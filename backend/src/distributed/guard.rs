@@ -34,7 +34,10 @@ pub(super) fn guard_stage_heads(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn 
             return Ok(Transformed::no(node));
         }
         let guard: Arc<dyn ExecutionPlan> = Arc::new(PanicGuardExec { input });
-        Ok(Transformed::yes(replace_children_if_necessary(node, vec![guard])?))
+        Ok(Transformed::yes(replace_children_if_necessary(
+            node,
+            vec![guard],
+        )?))
     })?;
     let plan = guarded.data;
     Ok(match plan.output_partitioning().partition_count() {
@@ -114,7 +117,9 @@ impl ExecutionPlan for PanicGuardExec {
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    let said = said
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
     format!("panic in a query: {said}")
 }
 
@@ -156,7 +161,9 @@ impl PhysicalExtensionCodec for GuardCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         match (bytes.split_first(), inputs) {
-            (Some((&GUARD, [])), [input]) => Ok(Arc::new(PanicGuardExec { input: Arc::clone(input) })),
+            (Some((&GUARD, [])), [input]) => Ok(Arc::new(PanicGuardExec {
+                input: Arc::clone(input),
+            })),
             (Some((&LEAF, leaf)), []) => self.leaves.try_decode(leaf, inputs, context, converter),
             _ => Err(exec_datafusion_err!("an operator arrived damaged")),
         }

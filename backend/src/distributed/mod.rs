@@ -85,7 +85,13 @@ impl Engine {
             .with_distributed_route_tasks_handler(placement::route);
         builder.set_distributed_user_codec_arc(codec);
         builder.set_distributed_channel_resolver(channels);
-        Self { worker, template: builder.build(), leaf, statements, section }
+        Self {
+            worker,
+            template: builder.build(),
+            leaf,
+            statements,
+            section,
+        }
     }
 
     /// What other backends send tasks to.
@@ -95,10 +101,16 @@ impl Engine {
 
     /// Decodes a query and cuts it into stages over its backends.
     pub(crate) async fn plan(&self, query: Query) -> Result<Run> {
-        let urls = query.backends.iter().map(|address| Url::parse(&format!("http://{address}")));
+        let urls = query
+            .backends
+            .iter()
+            .map(|address| Url::parse(&format!("http://{address}")));
         let urls = urls.collect::<Result<Vec<_>, _>>();
         let urls = urls.map_err(|e| exec_datafusion_err!("address of a backend: {e}"))?;
-        let home = urls.first().cloned().ok_or_else(|| exec_datafusion_err!("no backends"))?;
+        let home = urls
+            .first()
+            .cloned()
+            .ok_or_else(|| exec_datafusion_err!("no backends"))?;
         let plan = physical_plan_from_bytes_with_proto_converter(
             &query.plan,
             &self.template.task_ctx(),
@@ -111,20 +123,34 @@ impl Engine {
         let mut state = self.template.clone();
         let stop = self.statements.join(&query.query_id);
         let config = state.config_mut();
-        sessions::apply(config, &StatementOptions::of(&query.query_id, &options), Arc::clone(&stop));
+        sessions::apply(
+            config,
+            &StatementOptions::of(&query.query_id, &options),
+            Arc::clone(&stop),
+        );
         config.set_distributed_option_extension(StatementOptions::of(&query.query_id, &options));
         config.set_distributed_worker_resolver(placement::Pinned(urls.clone()));
         config.set_distributed_local_worker_context(self.worker.to_local_worker_context(home));
         config.set_distributed_children_isolator_unions(false)?;
         config.set_distributed_metrics_collection(options.profile)?;
         let leaf = Arc::clone(&self.leaf);
-        config.set_extension(Arc::new(Placement::new(urls, leaf, self.section.task_bytes_min)));
+        config.set_extension(Arc::new(Placement::new(
+            urls,
+            leaf,
+            self.section.task_bytes_min,
+        )));
         config.set_extension(Arc::new(Lost(lost_sender)));
         config.set_extension(Arc::new(DecodedPlan(plan)));
         let planner = Arc::clone(state.query_planner());
         let nothing = LogicalPlanBuilder::empty(false).build()?;
         let plan = planner.create_physical_plan(&nothing, &state).await?;
-        Ok(Run { plan, state, lost, profile: options.profile, stop })
+        Ok(Run {
+            plan,
+            state,
+            lost,
+            profile: options.profile,
+            stop,
+        })
     }
 }
 
@@ -216,7 +242,11 @@ pub(crate) async fn janitor(engine: Arc<Engine>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let request = ExecuteTaskRequest {
-            task_key: TaskKey { query_id: uuid::Uuid::nil(), stage_id: 0, task_number: 0 },
+            task_key: TaskKey {
+                query_id: uuid::Uuid::nil(),
+                stage_id: 0,
+                task_number: 0,
+            },
             target_partition_start: 0,
             target_partition_end: 0,
             producer_head: ProducerHead::None,

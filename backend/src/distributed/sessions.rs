@@ -55,7 +55,9 @@ const TARGET_PARTITIONS_MAX: usize = 256;
 
 /// Puts the options of a query into the configuration of a session.
 pub(super) fn apply(config: &mut SessionConfig, options: &StatementOptions, stop: Arc<Stop>) {
-    let or = |value: usize, default: usize, max: usize| if value == 0 { default } else { value.min(max) };
+    let or = |value: usize, default: usize, max: usize| {
+        if value == 0 { default } else { value.min(max) }
+    };
     let taken = std::mem::take(config)
         .with_batch_size(or(options.batch_size, BATCH_SIZE, BATCH_SIZE_MAX))
         .with_target_partitions(or(
@@ -84,7 +86,12 @@ impl WorkerSessions {
         statements: Arc<Statements>,
     ) -> Self {
         let template = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime);
-        Self { template: Arc::new(template.build()), codec, channels, statements }
+        Self {
+            template: Arc::new(template.build()),
+            codec,
+            channels,
+            statements,
+        }
     }
 }
 
@@ -93,9 +100,15 @@ impl WorkerSessionBuilder for WorkerSessions {
     async fn build_session_state(&self, mut context: WorkerQueryContext) -> Result<SessionState> {
         // it carries what the library knows of the task
         let config = context.builder.config().take();
-        let mut config = config.ok_or_else(|| internal_datafusion_err!("a task without a session"))?;
-        config.set_distributed_option_extension_from_headers::<StatementOptions>(&context.headers)?;
-        let options = config.options().extensions.get::<StatementOptions>().cloned();
+        let mut config =
+            config.ok_or_else(|| internal_datafusion_err!("a task without a session"))?;
+        config
+            .set_distributed_option_extension_from_headers::<StatementOptions>(&context.headers)?;
+        let options = config
+            .options()
+            .extensions
+            .get::<StatementOptions>()
+            .cloned();
         let options = options.unwrap_or_default();
         let stop = self.statements.join(&options.query_id);
         apply(&mut config, &options, stop);

@@ -16,7 +16,6 @@ use union_read::source::{Connections, Source};
 pub use store::Definition;
 use store::Store;
 
-use crate::query::statement::CreateCatalog;
 use crate::{Error, Result};
 
 /// The catalog that is always there and has no tables.
@@ -24,6 +23,19 @@ pub const DEFAULT_CATALOG: &str = "default_catalog";
 
 /// StarRocks' limit on the length of a catalog's name.
 const NAME_CHARS_MAX: usize = 1023;
+
+/// `CREATE EXTERNAL CATALOG`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateCatalog {
+    /// The catalog's name.
+    pub name: String,
+    /// No error when there is one already.
+    pub if_not_exists: bool,
+    /// `COMMENT '…'`.
+    pub comment: Option<String>,
+    /// `PROPERTIES (…)`, secrets included.
+    pub properties: BTreeMap<String, String>,
+}
 
 /// All catalogs of this server and the connections to what they stand for.
 #[derive(Debug)]
@@ -35,7 +47,10 @@ pub struct Catalogs {
 impl Catalogs {
     /// Opens the catalogs kept in `data_dir`.
     pub fn open(data_dir: &Path) -> Result<Self> {
-        Ok(Self { store: Store::open(data_dir)?, connections: Arc::default() })
+        Ok(Self {
+            store: Store::open(data_dir)?,
+            connections: Arc::default(),
+        })
     }
 
     /// The connections that statements of this server share.
@@ -75,21 +90,39 @@ impl Catalogs {
     pub fn create(&self, create: CreateCatalog) -> Result<()> {
         check_name(&create.name)?;
         source(&create.properties)?;
-        let CreateCatalog { name, if_not_exists, comment, properties } = create;
-        let definition = Definition { name, comment, properties };
+        let CreateCatalog {
+            name,
+            if_not_exists,
+            comment,
+            properties,
+        } = create;
+        let definition = Definition {
+            name,
+            comment,
+            properties,
+        };
         let created = definition.name != DEFAULT_CATALOG && self.store.insert(&definition)?;
         if created || if_not_exists {
             return Ok(());
         }
-        Err(Error::Exists(format!("Catalog '{}' already exists", definition.name)))
+        Err(Error::Exists(format!(
+            "Catalog '{}' already exists",
+            definition.name
+        )))
     }
 
     /// `DROP CATALOG`. Statements that run over it end as they would have.
     pub fn remove(&self, name: &str, if_exists: bool) -> Result<()> {
         if name == DEFAULT_CATALOG {
-            return Err(Error::Unsupported(format!("Catalog '{name}' cannot be dropped")));
+            return Err(Error::Unsupported(format!(
+                "Catalog '{name}' cannot be dropped"
+            )));
         }
-        if self.store.remove(name)? || if_exists { Ok(()) } else { Err(unknown(name)) }
+        if self.store.remove(name)? || if_exists {
+            Ok(())
+        } else {
+            Err(unknown(name))
+        }
     }
 }
 
@@ -121,7 +154,9 @@ fn check_name(name: &str) -> Result<()> {
 
 fn capitalised(word: &str) -> String {
     let mut chars = word.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 /// `CREATE EXTERNAL CATALOG …` as `SHOW CREATE CATALOG` prints it, secrets masked.
@@ -145,7 +180,11 @@ pub fn create_statement(catalog: &Definition) -> String {
 fn masked<'a>(key: &str, value: &'a str) -> &'a str {
     let key = key.to_lowercase();
     let secret = ["password", "secret", "key", "token", "credential", "jaas"];
-    if secret.iter().any(|word| key.contains(word)) { "******" } else { value }
+    if secret.iter().any(|word| key.contains(word)) {
+        "******"
+    } else {
+        value
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +196,10 @@ mod tests {
             name: name.into(),
             if_not_exists: false,
             comment: None,
-            properties: properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+            properties: properties
+                .iter()
+                .map(|(k, v)| (k.to_string(), v.to_string()))
+                .collect(),
         }
     }
 
@@ -171,12 +213,21 @@ mod tests {
             ("table.datalake.paimon.s3.secret-key", "hidden"),
         ];
         catalogs.create(create("c", &fluss)).unwrap();
-        assert!(matches!(catalogs.create(create("c", &fluss)), Err(Error::Exists(_))));
+        assert!(matches!(
+            catalogs.create(create("c", &fluss)),
+            Err(Error::Exists(_))
+        ));
         let text = create_statement(&catalogs.definition("c").unwrap());
-        assert!(text.contains("\"bootstrap.servers\" = \"h:1\"") && !text.contains("hidden"), "{text}");
+        assert!(
+            text.contains("\"bootstrap.servers\" = \"h:1\"") && !text.contains("hidden"),
+            "{text}"
+        );
         assert_eq!(catalogs.list().unwrap()[1].1, "Fluss");
         catalogs.remove("c", false).unwrap();
-        assert!(matches!(catalogs.source("c"), Err(Error::UnknownDatabase(_))));
+        assert!(matches!(
+            catalogs.source("c"),
+            Err(Error::UnknownDatabase(_))
+        ));
         catalogs.remove("c", true).unwrap();
     }
 
@@ -185,11 +236,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let catalogs = Catalogs::open(dir.path()).unwrap();
         for (name, properties, told) in [
-            ("1c", &[("type", "fluss"), ("bootstrap.servers", "h:1")][..], "no name"),
+            (
+                "1c",
+                &[("type", "fluss"), ("bootstrap.servers", "h:1")][..],
+                "no name",
+            ),
             ("c", &[("type", "hive")][..], "hive"),
             ("c", &[("bootstrap.servers", "h:1")][..], "type must be set"),
-            ("c", &[("type", "fluss")][..], "bootstrap.servers must be set"),
-            ("c", &[("type", "fluss"), ("bootstrap.servers", "h:1"), ("x", "y")][..], "'x'"),
+            (
+                "c",
+                &[("type", "fluss")][..],
+                "bootstrap.servers must be set",
+            ),
+            (
+                "c",
+                &[("type", "fluss"), ("bootstrap.servers", "h:1"), ("x", "y")][..],
+                "'x'",
+            ),
         ] {
             let error = catalogs.create(create(name, properties)).unwrap_err();
             assert!(error.to_string().contains(told), "{error}");

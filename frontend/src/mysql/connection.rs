@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use mysql_protocol::capability::{STATUS_AUTOCOMMIT, STATUS_MORE_RESULTS};
-use mysql_protocol::{Column, Command, Connection, Login, Ok as OkPacket, RowFormat, ServerError, ServerOptions};
+use mysql_protocol::{
+    Column, Command, Connection, Login, Ok as OkPacket, RowFormat, ServerError, ServerOptions,
+};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +56,13 @@ pub async fn serve(
     let entry = frontend.processes().enter(id, &login.user, &host);
     let session = Session::new(id, login.user.clone(), host);
     let prepared = PreparedStatements::default();
-    let mut client = Client { frontend, connection, session, entry, prepared };
+    let mut client = Client {
+        frontend,
+        connection,
+        session,
+        entry,
+        prepared,
+    };
     let killed = client.entry.stop.clone();
     tokio::select! {
         () = killed.cancelled() => {}
@@ -86,12 +94,16 @@ impl Client {
                 Ok(Ok(Some(Command::Quit))) => return Ok(()),
                 Ok(Ok(Some(command))) => self.answer(command).await?,
                 Ok(Err(mysql_protocol::Error::Command(what))) => {
-                    let error = ServerError::new(1835, b"HY000", format!("Malformed packet: {what}"));
+                    let error =
+                        ServerError::new(1835, b"HY000", format!("Malformed packet: {what}"));
                     self.connection.error(&error).await?;
                 }
                 Ok(Err(mysql_protocol::Error::TooLarge { bytes, max })) => {
-                    let told = format!("Got a packet bigger than 'max_allowed_packet': {bytes} > {max}");
-                    self.connection.error(&ServerError::new(1153, b"08S01", told)).await?;
+                    let told =
+                        format!("Got a packet bigger than 'max_allowed_packet': {bytes} > {max}");
+                    self.connection
+                        .error(&ServerError::new(1153, b"08S01", told))
+                        .await?;
                     return Err(Gone);
                 }
                 Ok(Err(error)) => return Err(error.into()),
@@ -138,8 +150,16 @@ impl Client {
                 let told = "cursors are not supported: fetch rows without one".to_string();
                 self.done(Err(Error::Unsupported(told))).await
             }
-            Command::Execute { statement, parameters, .. } => self.execute(statement, &parameters).await,
-            Command::SendLongData { statement, parameter, data } => {
+            Command::Execute {
+                statement,
+                parameters,
+                ..
+            } => self.execute(statement, &parameters).await,
+            Command::SendLongData {
+                statement,
+                parameter,
+                data,
+            } => {
                 self.prepared.long_data(statement, parameter, &data);
                 Ok(())
             }
@@ -157,13 +177,19 @@ impl Client {
             }
             Command::Statistics => {
                 let sessions = self.frontend.processes().all().len();
-                Ok(self.connection.text(&format!("Threads: {sessions}")).await?)
+                Ok(self
+                    .connection
+                    .text(&format!("Threads: {sessions}"))
+                    .await?)
             }
             Command::ProcessKill(id) => {
                 let done = self.frontend.processes().kill(id, false);
                 self.done(done).await
             }
-            _ => Ok(self.connection.error(&ServerError::unknown_command()).await?),
+            _ => Ok(self
+                .connection
+                .error(&ServerError::unknown_command())
+                .await?),
         }
     }
 
@@ -177,7 +203,10 @@ impl Client {
     async fn change_user(&mut self, payload: &[u8]) -> Result<(), Gone> {
         let frontend = Arc::clone(&self.frontend);
         let host = self.session.host.clone();
-        let login = self.connection.change_user(payload, &host, &Root(&frontend)).await?;
+        let login = self
+            .connection
+            .change_user(payload, &host, &Root(&frontend))
+            .await?;
         self.prepared.clear();
         self.session = Session::new(self.session.id, login.user, host);
         self.begin(login.database).await
@@ -186,9 +215,9 @@ impl Client {
     async fn query(&mut self, sql: &str) -> Result<(), Gone> {
         let statements = match parse::parse(sql) {
             Ok(statements) if statements.is_empty() => Err(Error::Empty),
-            Ok(statements) if statements.len() > 1 && !self.connection.multi_statements() => {
-                Err(Error::Syntax("several statements in one text were not asked for".into()))
-            }
+            Ok(statements) if statements.len() > 1 && !self.connection.multi_statements() => Err(
+                Error::Syntax("several statements in one text were not asked for".into()),
+            ),
             parsed => parsed,
         };
         let statements = match statements {
@@ -198,7 +227,9 @@ impl Client {
         let last = statements.len() - 1;
         for (i, statement) in statements.into_iter().enumerate() {
             let more = if i < last { STATUS_MORE_RESULTS } else { 0 };
-            let went_well = self.run_statement(sql, statement, RowFormat::Text, more).await?;
+            let went_well = self
+                .run_statement(sql, statement, RowFormat::Text, more)
+                .await?;
             if !went_well {
                 break;
             }
@@ -226,11 +257,21 @@ impl Client {
         written
     }
 
-    async fn write(&mut self, answer: Result<Answer>, format: RowFormat, more: u16) -> Result<bool, Gone> {
+    async fn write(
+        &mut self,
+        answer: Result<Answer>,
+        format: RowFormat,
+        more: u16,
+    ) -> Result<bool, Gone> {
         let error = match answer {
             Ok(Answer::Done) => {
                 let status = STATUS_AUTOCOMMIT | more;
-                self.connection.ok(&OkPacket { status, ..OkPacket::default() }).await?;
+                self.connection
+                    .ok(&OkPacket {
+                        status,
+                        ..OkPacket::default()
+                    })
+                    .await?;
                 return Ok(true);
             }
             Ok(Answer::Rows(rows)) => match self.write_rows(rows, format, more).await? {
@@ -261,16 +302,20 @@ impl Client {
             match next {
                 None => break,
                 Some(Err(error)) => return Ok(Err(error)),
-                Some(Ok(batch)) => match self.connection.write_batch(&batch, format, offset).await {
-                    Ok(()) => {}
-                    Err(mysql_protocol::Error::Command(what)) => {
-                        return Ok(Err(Error::Unsupported(what)));
+                Some(Ok(batch)) => {
+                    match self.connection.write_batch(&batch, format, offset).await {
+                        Ok(()) => {}
+                        Err(mysql_protocol::Error::Command(what)) => {
+                            return Ok(Err(Error::Unsupported(what)));
+                        }
+                        Err(error) => return Err(error.into()),
                     }
-                    Err(error) => return Err(error.into()),
-                },
+                }
             }
         }
-        self.connection.finish_result(STATUS_AUTOCOMMIT | more).await?;
+        self.connection
+            .finish_result(STATUS_AUTOCOMMIT | more)
+            .await?;
         Ok(Ok(()))
     }
 
@@ -292,15 +337,23 @@ impl Client {
 
     /// The columns that a prepared query will have. Other statements announce none; clients read them when they run.
     async fn described(&self, statement: Statement) -> Result<Vec<Column>> {
-        let Statement::Query(query) = statement else { return Ok(vec![]) };
+        let Statement::Query(query) = statement else {
+            return Ok(vec![]);
+        };
         let plan = self.frontend.planner().plan(&self.session, &query).await?;
-        Ok(plan.schema.fields().iter().map(|field| Column::from_field(field)).collect())
+        Ok(plan
+            .schema
+            .fields()
+            .iter()
+            .map(|field| Column::from_field(field))
+            .collect())
     }
 
     async fn execute(&mut self, id: u32, parameters: &[u8]) -> Result<(), Gone> {
         match self.prepared.bind(id, parameters) {
             Ok(statement) => {
-                self.run_statement("(prepared)", statement, RowFormat::Binary, 0).await?;
+                self.run_statement("(prepared)", statement, RowFormat::Binary, 0)
+                    .await?;
                 Ok(())
             }
             Err(error) => Ok(self.connection.error(&server_error(&error)).await?),
@@ -309,5 +362,9 @@ impl Client {
 }
 
 fn columns(rows: &Rows) -> Vec<Column> {
-    rows.schema.fields().iter().map(|field| Column::from_field(field)).collect()
+    rows.schema
+        .fields()
+        .iter()
+        .map(|field| Column::from_field(field))
+        .collect()
 }

@@ -14,13 +14,26 @@ fn refused(sql: &str) -> String {
 #[test]
 fn catalogs() {
     let sql = r#"create external catalog if not exists c comment 'x' properties ("type"="fluss", 'bootstrap.servers' = "h:1")"#;
-    let Statement::CreateCatalog(create) = one(sql) else { panic!("{sql}") };
+    let Statement::CreateCatalog(create) = one(sql) else {
+        panic!("{sql}")
+    };
     assert_eq!((create.name.as_str(), create.if_not_exists), ("c", true));
     assert_eq!(create.properties["bootstrap.servers"], "h:1");
-    assert!(matches!(one("DROP CATALOG IF EXISTS `c`"), Statement::DropCatalog { if_exists: true, .. }));
+    assert!(matches!(
+        one("DROP CATALOG IF EXISTS `c`"),
+        Statement::DropCatalog {
+            if_exists: true,
+            ..
+        }
+    ));
     assert_eq!(one("SET CATALOG c;"), Statement::SetCatalog("c".into()));
-    assert_eq!(one("USE c.db"), Statement::Use(vec!["c".into(), "db".into()]));
-    assert!(refused(r#"create external catalog c properties ("a"="1", "a"="2")"#).contains("twice"));
+    assert_eq!(
+        one("USE c.db"),
+        Statement::Use(vec!["c".into(), "db".into()])
+    );
+    assert!(
+        refused(r#"create external catalog c properties ("a"="1", "a"="2")"#).contains("twice")
+    );
     assert!(refused("create external catalog c").contains("PROPERTIES"));
 }
 
@@ -29,13 +42,43 @@ fn shows() {
     let names = |n: &[&str]| n.iter().map(|s| s.to_string()).collect::<Vec<_>>();
     let cases = [
         ("SHOW CATALOGS", Show::Catalogs(Like(None))),
-        ("show databases from c like 'a%'", Show::Databases(names(&["c"]), Like(Some("a%".into())))),
-        ("SHOW FULL TABLES FROM c.d", Show::Tables { from: names(&["c", "d"]), full: true, like: Like(None) }),
-        ("DESC c.d.`t$lake`", Show::Columns { table: names(&["c", "d", "t$lake"]), full: false, like: Like(None) }),
-        ("SHOW FULL COLUMNS FROM `t` FROM `d` LIKE '%'", Show::Columns { table: names(&["d", "t"]), full: true, like: Like(Some("%".into())) }),
-        ("SHOW CREATE TABLE d.t", Show::CreateTable(names(&["d", "t"]))),
+        (
+            "show databases from c like 'a%'",
+            Show::Databases(names(&["c"]), Like(Some("a%".into()))),
+        ),
+        (
+            "SHOW FULL TABLES FROM c.d",
+            Show::Tables {
+                from: names(&["c", "d"]),
+                full: true,
+                like: Like(None),
+            },
+        ),
+        (
+            "DESC c.d.`t$lake`",
+            Show::Columns {
+                table: names(&["c", "d", "t$lake"]),
+                full: false,
+                like: Like(None),
+            },
+        ),
+        (
+            "SHOW FULL COLUMNS FROM `t` FROM `d` LIKE '%'",
+            Show::Columns {
+                table: names(&["d", "t"]),
+                full: true,
+                like: Like(Some("%".into())),
+            },
+        ),
+        (
+            "SHOW CREATE TABLE d.t",
+            Show::CreateTable(names(&["d", "t"])),
+        ),
         ("SHOW CREATE CATALOG c", Show::CreateCatalog("c".into())),
-        ("SHOW SESSION VARIABLES LIKE 'auto%'", Show::Variables(Like(Some("auto%".into())))),
+        (
+            "SHOW SESSION VARIABLES LIKE 'auto%'",
+            Show::Variables(Like(Some("auto%".into()))),
+        ),
         ("SHOW FULL PROCESSLIST", Show::ProcessList { full: true }),
     ];
     for (sql, show) in cases {
@@ -53,17 +96,28 @@ fn sets() {
         panic!()
     };
     let variable = |i: usize| match &set[i] {
-        Assignment::Variable { name, global: false, value } => (name.clone(), value.clone()),
+        Assignment::Variable {
+            name,
+            global: false,
+            value,
+        } => (name.clone(), value.clone()),
         other => panic!("{other:?}"),
     };
     assert_eq!(variable(0).0, "autocommit");
     assert_eq!(variable(1).0, "sql_mode");
-    assert!(matches!(&set[2], Assignment::Names { charset, collation: Some(_) } if charset == "utf8mb4"));
+    assert!(
+        matches!(&set[2], Assignment::Names { charset, collation: Some(_) } if charset == "utf8mb4")
+    );
     assert_eq!(variable(3).0, "time_zone");
     assert!(matches!(&set[4], Assignment::User { name, .. } if name == "a"));
     assert_eq!(variable(5).1, SetValue::Default);
-    assert!(matches!(one("SET character_set_results = NULL"), Statement::Set(_)));
-    assert!(matches!(&one("SET SESSION TRANSACTION READ ONLY"), Statement::Set(s) if s[..] == [Assignment::Transaction]));
+    assert!(matches!(
+        one("SET character_set_results = NULL"),
+        Statement::Set(_)
+    ));
+    assert!(
+        matches!(&one("SET SESSION TRANSACTION READ ONLY"), Statement::Set(s) if s[..] == [Assignment::Transaction])
+    );
     assert!(refused("SET a").contains("expected"));
 }
 
@@ -78,8 +132,14 @@ fn queries() {
     ] {
         assert!(matches!(one(sql), Statement::Query(_)), "{sql}");
     }
-    assert!(matches!(one("EXPLAIN ANALYZE SELECT 1"), Statement::Explain { analyze: true, .. }));
-    assert!(matches!(one("explain (select 1)"), Statement::Explain { analyze: false, .. }));
+    assert!(matches!(
+        one("EXPLAIN ANALYZE SELECT 1"),
+        Statement::Explain { analyze: true, .. }
+    ));
+    assert!(matches!(
+        one("explain (select 1)"),
+        Statement::Explain { analyze: false, .. }
+    ));
     assert_eq!(parse(" ; -- nothing\n;").unwrap().len(), 0);
     assert_eq!(parse("SELECT 1; SELECT ';'").unwrap().len(), 2);
     assert!(refused("INSERT INTO t VALUES (1)").contains("not supported"));
@@ -91,7 +151,19 @@ fn queries() {
 
 #[test]
 fn kills() {
-    assert_eq!(one("KILL QUERY 7"), Statement::Kill { connection: 7, statement_only: true });
-    assert_eq!(one("kill 7"), Statement::Kill { connection: 7, statement_only: false });
+    assert_eq!(
+        one("KILL QUERY 7"),
+        Statement::Kill {
+            connection: 7,
+            statement_only: true
+        }
+    );
+    assert_eq!(
+        one("kill 7"),
+        Statement::Kill {
+            connection: 7,
+            statement_only: false
+        }
+    );
     assert!(refused("KILL x").contains("number"));
 }

@@ -94,14 +94,18 @@ mod tests {
     fn functions_become_values() {
         let mut session = Session::new(7, "root".into(), "h".into());
         let sql = "SELECT database(), CONNECTION_ID(), current_user, user(), version(1) FROM t WHERE x = SCHEMA()";
-        let Statement::Query(mut query) = parse(sql).unwrap().remove(0) else { panic!() };
+        let Statement::Query(mut query) = parse(sql).unwrap().remove(0) else {
+            panic!()
+        };
         replace(&mut query, &session);
         assert_eq!(
             query.to_string(),
             "SELECT NULL, 7, 'root@h', 'root@h', version(1) FROM t WHERE x = NULL"
         );
         session.database = Some("it's".into());
-        let Statement::Query(mut query) = parse("SELECT schema()").unwrap().remove(0) else { panic!() };
+        let Statement::Query(mut query) = parse("SELECT schema()").unwrap().remove(0) else {
+            panic!()
+        };
         replace(&mut query, &session);
         assert_eq!(query.to_string(), "SELECT 'it''s'");
     }

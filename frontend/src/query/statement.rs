@@ -1,8 +1,8 @@
 //! Everything that one statement can ask of the server.
 
-use std::collections::BTreeMap;
-
 use datafusion::sql::sqlparser::ast;
+
+use crate::catalog::CreateCatalog;
 
 /// One parsed statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,19 +45,6 @@ pub enum Statement {
     /// `BEGIN`, `COMMIT`, `ROLLBACK` …: there is nothing to keep or to undo, and clients send them
     /// around every read.
     Transaction,
-}
-
-/// `CREATE EXTERNAL CATALOG`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreateCatalog {
-    /// The catalog's name.
-    pub name: String,
-    /// No error when there is one already.
-    pub if_not_exists: bool,
-    /// `COMMENT '…'`.
-    pub comment: Option<String>,
-    /// `PROPERTIES (…)`, secrets included.
-    pub properties: BTreeMap<String, String>,
 }
 
 /// A subject of `SHOW`.
@@ -120,7 +107,11 @@ impl Like {
         let (mut p, mut n, mut retry) = (0, 0, None);
         while n < name.len() {
             let escaped = pattern.get(p) == Some(&'\\') && p + 1 < pattern.len();
-            let literal = if escaped { pattern.get(p + 1) } else { pattern.get(p) };
+            let literal = if escaped {
+                pattern.get(p + 1)
+            } else {
+                pattern.get(p)
+            };
             match pattern.get(p) {
                 Some('%') => {
                     retry = Some((p, n));

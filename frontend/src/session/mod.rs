@@ -66,7 +66,10 @@ impl Session {
             [table] => Ok((self.catalog.clone(), current()?, table.clone())),
             [database, table] => Ok((self.catalog.clone(), database.clone(), table.clone())),
             [catalog, database, table] => Ok((catalog.clone(), database.clone(), table.clone())),
-            _ => Err(Error::Syntax(format!("'{}' is no name of a table", name.join(".")))),
+            _ => Err(Error::Syntax(format!(
+                "'{}' is no name of a table",
+                name.join(".")
+            ))),
         }
     }
 
@@ -97,14 +100,24 @@ pub struct SessionVariables(pub Session);
 impl SessionVariables {
     fn find(&self, names: &[String]) -> Option<ScalarValue> {
         match names {
-            [scope, name] if ["@@session", "@@global", "@@local"].iter().any(|s| s.eq_ignore_ascii_case(scope)) => {
+            [scope, name]
+                if ["@@session", "@@global", "@@local"]
+                    .iter()
+                    .any(|s| s.eq_ignore_ascii_case(scope)) =>
+            {
                 self.0.variables.get(name)
             }
             [name] => match name.strip_prefix("@@") {
                 Some(system) => self.0.variables.get(system),
                 None => {
                     let user = name.trim_start_matches('@').to_lowercase();
-                    Some(self.0.user_variables.get(&user).cloned().unwrap_or(ScalarValue::Utf8(None)))
+                    Some(
+                        self.0
+                            .user_variables
+                            .get(&user)
+                            .cloned()
+                            .unwrap_or(ScalarValue::Utf8(None)),
+                    )
                 }
             },
             _ => None,

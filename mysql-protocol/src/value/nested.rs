@@ -57,7 +57,9 @@ fn separate(out: &mut Vec<u8>, index: usize) {
 
 fn put_scalar(out: &mut Vec<u8>, array: &ArrayRef, row: usize) {
     let field = Field::new("", array.data_type().clone(), true);
-    let Ok(values) = Values::new(&array.slice(row, 1), &field, 0) else { return };
+    let Ok(values) = Values::new(&array.slice(row, 1), &field, 0) else {
+        return;
+    };
     match &values {
         Values::Text(a) => put_string(out, a.value(0)),
         Values::TextView(a) => put_string(out, a.value(0)),

@@ -27,7 +27,12 @@ pub struct Fold {
 impl Fold {
     /// An empty fold over batches with this key.
     pub fn new(key: Key) -> Self {
-        Self { key, versions: HashMap::new(), batches: vec![], key_bytes: 0 }
+        Self {
+            key,
+            versions: HashMap::new(),
+            batches: vec![],
+            key_bytes: 0,
+        }
     }
 
     /// Applies one batch; `changes` has one entry per row, empty means that all rows are inserts.
@@ -77,7 +82,11 @@ impl Fold {
                 .map_err(|e| Error::Corrupt(format!("tail rows cannot be taken: {e}")))?;
             live.push(kept);
         }
-        Ok(Tail { key: self.key, versions: self.versions, live })
+        Ok(Tail {
+            key: self.key,
+            versions: self.versions,
+            live,
+        })
     }
 }
 
@@ -119,7 +128,10 @@ mod tests {
         Key::new(&schema, vec![0]).unwrap()
     }
 
-    fn fold(batches: &[(&[(i64, i64)], &[ChangeType])]) -> (Vec<(i64, i64)>, usize) {
+    /// Keys and values, and what each row does.
+    type Changes<'a> = (&'a [(i64, i64)], &'a [ChangeType]);
+
+    fn fold(batches: &[Changes<'_>]) -> (Vec<(i64, i64)>, usize) {
         let mut fold = Fold::new(key());
         for (rows, changes) in batches {
             let keys = Int64Array::from_iter_values(rows.iter().map(|r| r.0));
@@ -133,9 +145,16 @@ mod tests {
         }
         let tail = fold.finish().unwrap();
         let rows = tail.live.iter().flat_map(|b| {
-            let (k, v) = (b.column(0).as_primitive::<Int64Type>(), b.column(1).as_primitive());
+            let (k, v) = (
+                b.column(0).as_primitive::<Int64Type>(),
+                b.column(1).as_primitive(),
+            );
             let v: &Int64Array = v;
-            k.values().iter().copied().zip(v.values().iter().copied()).collect::<Vec<_>>()
+            k.values()
+                .iter()
+                .copied()
+                .zip(v.values().iter().copied())
+                .collect::<Vec<_>>()
         });
         (rows.collect(), tail.keys())
     }
@@ -143,8 +162,14 @@ mod tests {
     #[test]
     fn the_last_record_of_a_key_wins() {
         let (rows, keys) = fold(&[
-            (&[(1, 10), (2, 20), (1, 10), (1, 11)], &[Insert, Insert, UpdateBefore, UpdateAfter]),
-            (&[(2, 20), (3, 30), (3, 30), (3, 31)], &[Delete, UpdateAfter, Delete, Insert]),
+            (
+                &[(1, 10), (2, 20), (1, 10), (1, 11)],
+                &[Insert, Insert, UpdateBefore, UpdateAfter],
+            ),
+            (
+                &[(2, 20), (3, 30), (3, 30), (3, 31)],
+                &[Delete, UpdateAfter, Delete, Insert],
+            ),
         ]);
         assert_eq!(rows, [(1, 11), (3, 31)]);
         assert_eq!(keys, 3);
@@ -160,7 +185,9 @@ mod tests {
     fn change_types_must_cover_the_rows() {
         let batch =
             RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from(vec![1, 2])) as _)]);
-        let error = Fold::new(key()).apply(batch.unwrap(), &[Insert]).unwrap_err();
+        let error = Fold::new(key())
+            .apply(batch.unwrap(), &[Insert])
+            .unwrap_err();
         assert!(matches!(error, Error::Corrupt(_)));
     }
 }
