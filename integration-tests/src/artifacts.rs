@@ -57,7 +57,11 @@ impl Artifacts {
             .output()
             .doing(|| format!("run {}", script.display()))?;
         if !output.status.success() {
-            return Err(LabError::Setup(format!("{} ended with {}", script.display(), output.status)));
+            return Err(LabError::Setup(format!(
+                "{} ended with {}",
+                script.display(),
+                output.status
+            )));
         }
         let home = String::from_utf8_lossy(&output.stdout).lines().last().map(PathBuf::from);
         home.map(|home| Self { home }).ok_or_else(|| LabError::Setup("no directory named".into()))

@@ -117,7 +117,9 @@ impl fmt::Display for Value {
             Self::Text(value) => f.write_str(&escape(value)),
             Self::Bytes(value) => value.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
             Self::Decimal { unscaled, scale, .. } => decimal(f, *unscaled, *scale as usize),
-            Self::Date(days) => write!(f, "{}", date(i64::from(*days) * 86_400_000_000, "%Y-%m-%d")),
+            Self::Date(days) => {
+                write!(f, "{}", date(i64::from(*days) * 86_400_000_000, "%Y-%m-%d"))
+            }
             Self::Time(millis) => time(f, *millis),
             Self::Timestamp(micros) | Self::TimestampLtz(micros) => {
                 f.write_str(&date(*micros, "%Y-%m-%d %H:%M:%S"))?;

@@ -56,8 +56,7 @@ impl Cluster {
         }
         for partition in request("list partitions", admin.list_partition_infos(table)).await? {
             let (id, name) = (partition.get_partition_id(), partition.get_partition_name());
-            let offsets =
-                admin.list_partition_offsets(table, &name, &buckets, which());
+            let offsets = admin.list_partition_offsets(table, &name, &buckets, which());
             let offsets = request("list offsets", offsets).await?;
             ends.extend(offsets.into_iter().map(|(bucket, end)| ((Some(id), bucket), end)));
         }
@@ -70,7 +69,11 @@ impl Cluster {
     }
 
     /// Waits until everything that is in the logs now is in the readable lake snapshot.
-    pub async fn wait_tiered(&self, table: &TablePath, limit: Duration) -> Result<ReadableSnapshot> {
+    pub async fn wait_tiered(
+        &self,
+        table: &TablePath,
+        limit: Duration,
+    ) -> Result<ReadableSnapshot> {
         let ends = self.log_ends(table).await?;
         self.wait_tiered_to(table, &ends, limit).await
     }
@@ -159,7 +162,9 @@ async fn lake_snapshot(admin: &FlussAdmin, table: &TablePath) -> Result<Option<R
         offsets: snapshot
             .bucket_snapshots
             .iter()
-            .filter_map(|bucket| Some(((bucket.partition_id, bucket.bucket_id), bucket.log_offset?)))
+            .filter_map(|bucket| {
+                Some(((bucket.partition_id, bucket.bucket_id), bucket.log_offset?))
+            })
             .collect(),
     }))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fluss::metadata::DataTypes;
 use integration_tests::{
-    Cluster, ClusterOptions, Credentials, LabError, Node, Rows, TableSpec, Value, Writer, connect,
-    shared_cluster,
+    Cluster, ClusterOptions, Credentials, LabError, Node, Result, Rows, TableSpec, Value, Writer,
+    connect, shared_cluster,
 };
 
 /// Long enough for a cold tiering job on a busy machine.
@@ -33,21 +33,26 @@ fn person(id: i64, name: Option<&str>) -> Vec<Value> {
     vec![id.into(), name.into(), balance, Value::Timestamp(id * 1_000_001)]
 }
 
-async fn upsert(writer: &mut Writer, model: &mut Model, ids: std::ops::Range<i64>, name: &str) {
+async fn upsert(
+    writer: &mut Writer,
+    model: &mut Model,
+    ids: std::ops::Range<i64>,
+    name: &str,
+) -> Result<()> {
     for id in ids {
         let row = person(id, (id % 7 != 0).then_some(name));
-        writer.write(&row).await.unwrap();
+        writer.write(&row).await?;
         model.insert(id, row);
     }
-    writer.flush().await.unwrap();
+    writer.flush().await
 }
 
-async fn delete(writer: &mut Writer, model: &mut Model, ids: std::ops::Range<i64>) {
+async fn delete(writer: &mut Writer, model: &mut Model, ids: std::ops::Range<i64>) -> Result<()> {
     for id in ids {
-        writer.delete(&person(id, None)).await.unwrap();
+        writer.delete(&person(id, None)).await?;
         model.remove(&id);
     }
-    writer.flush().await.unwrap();
+    writer.flush().await
 }
 
 fn rows(model: &Model) -> Rows {
@@ -62,12 +67,11 @@ async fn flink_reads_what_the_model_holds_before_and_after_tiering() {
     let cluster = shared_cluster().await.unwrap();
     let spec = people("oracle", "people");
     cluster.create_table(&spec).await.unwrap();
-    let (mut writer, mut model) =
-        (Writer::open(cluster, spec.path()).await.unwrap(), Model::new());
-    upsert(&mut writer, &mut model, 0..200, "tiered").await;
+    let (mut writer, mut model) = (Writer::open(cluster, spec.path()).await.unwrap(), Model::new());
+    upsert(&mut writer, &mut model, 0..200, "tiered").await.unwrap();
     cluster.wait_tiered(spec.path(), TIERED).await.unwrap();
-    upsert(&mut writer, &mut model, 150..250, "täil").await;
-    delete(&mut writer, &mut model, 20..30).await;
+    upsert(&mut writer, &mut model, 150..250, "täil").await.unwrap();
+    delete(&mut writer, &mut model, 20..30).await.unwrap();
 
     let limit = Duration::from_secs(120);
     let sql = ["SELECT * FROM people", "SELECT count(*) FROM people"];
@@ -81,10 +85,7 @@ async fn an_error_of_flink_is_told() {
     let cluster = shared_cluster().await.unwrap();
     let limit = Duration::from_secs(120);
     let error = cluster.oracle("fluss", "SELECT * FROM nothing_here", limit).await.unwrap_err();
-    assert!(
-        matches!(&error, LabError::Oracle(text) if text.contains("nothing_here")),
-        "{error:?}"
-    );
+    assert!(matches!(&error, LabError::Oracle(text) if text.contains("nothing_here")), "{error:?}");
 }
 
 #[tokio::test]
@@ -125,7 +126,7 @@ async fn kv_snapshots_and_remote_segments_are_made() {
     let spec = people("snapshots", "people");
     cluster.create_table(&spec).await.unwrap();
     let mut writer = Writer::open(cluster, spec.path()).await.unwrap();
-    upsert(&mut writer, &mut Model::new(), 0..50, "x").await;
+    upsert(&mut writer, &mut Model::new(), 0..50, "x").await.unwrap();
     let limit = Duration::from_secs(60);
     let snapshots = cluster.wait_kv_snapshot(spec.path(), limit).await.unwrap();
     assert_eq!(snapshots, cluster.log_ends(spec.path()).await.unwrap());
@@ -168,11 +169,11 @@ async fn processes_freeze_die_and_come_back() {
     cluster.create_table(&spec).await.unwrap();
     let (mut writer, mut model) =
         (Writer::open(&cluster, spec.path()).await.unwrap(), Model::new());
-    upsert(&mut writer, &mut model, 0..10, "one").await;
+    upsert(&mut writer, &mut model, 0..10, "one").await.unwrap();
     let first = cluster.wait_tiered(spec.path(), TIERED).await.unwrap();
 
     cluster.pause_tiering().unwrap();
-    upsert(&mut writer, &mut model, 10..20, "two").await;
+    upsert(&mut writer, &mut model, 10..20, "two").await.unwrap();
     let paused = cluster.wait_tiered(spec.path(), Duration::from_secs(4)).await;
     assert!(matches!(paused, Err(LabError::Timeout { .. })), "{paused:?}");
     assert_eq!(cluster.lake_snapshot(spec.path()).await.unwrap(), Some(first.clone()));
@@ -193,7 +194,7 @@ async fn processes_freeze_die_and_come_back() {
     cluster.restart(Node::Coordinator).await.unwrap();
 
     let mut writer = Writer::open(&cluster, spec.path()).await.unwrap();
-    upsert(&mut writer, &mut model, 20..30, "three").await;
+    upsert(&mut writer, &mut model, 20..30, "three").await.unwrap();
     cluster.restart(Node::Tiering).await.unwrap();
     cluster.wait_tiered(spec.path(), 2 * TIERED).await.unwrap();
     let sql = "SELECT * FROM people";
