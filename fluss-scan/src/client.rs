@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::error::code;
-use crate::log::Stores;
 use crate::messages::{
-    GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets,
-    ListPartitionInfos, ListTables, Path,
+    GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets, ListPartitionInfos,
+    ListTables, Path,
 };
+use crate::store::Stores;
 use crate::table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
 use crate::{ClientOptions, Error, Result};
 use leaders::Leaders;

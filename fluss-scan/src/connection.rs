@@ -4,8 +4,8 @@
 //! request id i32 | proto2`, big endian; `length` counts what follows it, answers come in any order.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -322,7 +322,9 @@ impl Reading {
 fn server_failure(frame: &[u8]) -> String {
     let body = frame.get(1..).unwrap_or_default();
     match ErrorAnswer::decode(body) {
-        Ok(error) => Error::server(error.code, error.message.as_deref().unwrap_or_default()).to_string(),
+        Ok(error) => {
+            Error::server(error.code, error.message.as_deref().unwrap_or_default()).to_string()
+        }
         Err(_) => "the server failed".to_string(),
     }
 }

@@ -78,7 +78,8 @@ impl<'a> Cursor<'a> {
     /// Bytes behind their length as a varint.
     pub(crate) fn var_bytes(&mut self) -> Result<&'a [u8]> {
         let length = self.varint()?;
-        let length = usize::try_from(length).map_err(|_| Error::corrupt("a length over 64 bits"))?;
+        let length =
+            usize::try_from(length).map_err(|_| Error::corrupt("a length over 64 bits"))?;
         self.take(length)
     }
 }

@@ -13,6 +13,7 @@ mod row;
 mod scanner;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -21,9 +22,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use tokio::time::Instant;
 
-use crate::client::bucket_error;
 use crate::log::{ChangeType, LogScan};
-use crate::messages::{LimitScan, LimitScanAnswer, ScanKv};
+use crate::messages::{LimitScan, ScanKv};
 use crate::table::{Bucket, Schema, TableInfo};
 use crate::{Error, FlussClient, OffsetSpec, Result};
 use row::{Decoder, values};
@@ -87,11 +87,7 @@ impl FlussClient {
             limit: i32::MAX,
         };
         let within = self.options().request_timeout;
-        let error_of = |answer: &LimitScanAnswer| match answer.code.unwrap_or(0) {
-            0 => None,
-            code => Some(bucket_error(code, answer.message.as_deref().unwrap_or_default(), bucket)),
-        };
-        let answer = self.ask_leader(&scan.table, bucket, &request, within, error_of).await;
+        let answer = self.ask_leader(&scan.table, bucket, &request, within).await;
         let answer = answer.map_err(|error| match error {
             Error::TooLarge(why) => Error::TooLarge(format!(
                 "the state of {bucket} comes in one answer from this server and does not fit: {why}"
@@ -148,12 +144,13 @@ impl FlussClient {
         let mut rested = Instant::now();
         for part in parts {
             for (schema_id, row) in values(part)? {
-                if !schemas.contains_key(&schema_id) {
-                    schemas.insert(schema_id, self.schema(&scan.table, schema_id).await?);
-                }
-                if let Some(schema) = schemas.get(&schema_id) {
-                    decoder.add(schema, schema_id, row)?;
-                }
+                let schema = match schemas.entry(schema_id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(unknown) => {
+                        unknown.insert(self.schema(&scan.table, schema_id).await?)
+                    }
+                };
+                decoder.add(schema, schema_id, row)?;
             }
             if rested.elapsed().as_millis() > 10 {
                 tokio::task::yield_now().await;
@@ -166,7 +163,11 @@ impl FlussClient {
 
 /// Decodes a value batch whose rows have the table's present schema; the number of rows.
 #[cfg(test)]
-pub(crate) fn decode_values(bytes: &[u8], table: &TableInfo, projection: &[usize]) -> Result<usize> {
+pub(crate) fn decode_values(
+    bytes: &[u8],
+    table: &TableInfo,
+    projection: &[usize],
+) -> Result<usize> {
     let mut decoder = Decoder::new(table, projection)?;
     for (schema_id, row) in values(bytes)? {
         decoder.add(&table.schema, schema_id, row)?;

@@ -5,7 +5,7 @@
 //! * [`options`]: addresses, credentials, limits
 //! * [`types`], [`table`]: what Fluss says about a table
 //! * [`client`]: metadata, leaders, offsets; [`connection`] and [`messages`] below it
-//! * [`log`]: bounded reads of a bucket's log, local and tiered
+//! * [`log`]: bounded reads of a bucket's log, local and tiered ([`store`]: where segments are tiered to)
 //! * [`kv`]: the current state of a primary-key bucket
 //!
 //! Coded against the protocol of Fluss 1.0 and negotiated per connection by ApiVersions, so that 0.9 servers
@@ -22,6 +22,7 @@ pub mod kv;
 pub mod log;
 mod messages;
 pub mod options;
+mod store;
 pub mod table;
 pub mod types;
 

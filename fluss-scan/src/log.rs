@@ -1,19 +1,17 @@
 //! Bounded reads of a bucket's log.
 //!
 //! * [`scan`]: fetches from the leader until the consumed offset reaches the end
-//! * [`remote`]: segments that were tiered to remote storage, and [`store`], where that is
+//! * [`remote`]: segments that were tiered to remote storage
 //! * [`batch`]: the bytes of record batches → Arrow, once [`layout`] has looked at them
 
 mod batch;
 mod layout;
 mod remote;
 mod scan;
-mod store;
 
 use arrow::array::RecordBatch;
 
 pub use scan::LogScan;
-pub(crate) use store::{S3_OPTIONS, Stores};
 
 /// What a record of a log does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,25 @@ pub(crate) trait Call: Message {
     type Answer: Message + Default;
 }
 
+/// A call about one bucket, whose error is inside the answer.
+pub(crate) trait BucketCall: Call {
+    /// Code and message of the bucket's error.
+    fn error_in(answer: &Self::Answer) -> (Option<i32>, Option<&str>);
+}
+
+impl BucketCall for FetchLog {
+    fn error_in(answer: &FetchLogAnswer) -> (Option<i32>, Option<&str>) {
+        let bucket = answer.tables.first().and_then(|table| table.buckets.first());
+        bucket.map_or((None, None), |bucket| (bucket.code, bucket.message.as_deref()))
+    }
+}
+
+impl BucketCall for LimitScan {
+    fn error_in(answer: &LimitScanAnswer) -> (Option<i32>, Option<&str>) {
+        (answer.code, answer.message.as_deref())
+    }
+}
+
 macro_rules! call {
     ($request:ident, $api:literal, $answer:ident) => {
         impl Call for $request {

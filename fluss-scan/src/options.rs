@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::log::S3_OPTIONS;
+use crate::store::S3_OPTIONS;
 use crate::{Error, Result};
 
 /// How a client reaches a cluster.
@@ -106,9 +106,14 @@ impl Security {
             "" | "PLAINTEXT" if self.user.is_none() => return Ok(None),
             "SASL" => {}
             "" | "PLAINTEXT" => {
-                return Err(wrong("client.security.protocol", "must be SASL where a user is given"));
+                return Err(wrong(
+                    "client.security.protocol",
+                    "must be SASL where a user is given",
+                ));
             }
-            _ => return Err(wrong("client.security.protocol", "must be PLAINTEXT or SASL")),
+            _ => {
+                return Err(wrong("client.security.protocol", "must be PLAINTEXT or SASL"));
+            }
         }
         if !["", "PLAIN"].contains(&self.mechanism.as_str()) {
             return Err(wrong("client.security.sasl.mechanism", "must be PLAIN"));

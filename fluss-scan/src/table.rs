@@ -88,7 +88,9 @@ fn with_ids(mut columns: Vec<Column>) -> Result<Vec<Column>> {
     }
     let mut seen = HashSet::new();
     match columns.iter().find(|column| column.id < 0 || !seen.insert(column.id)) {
-        Some(column) => Err(Error::corrupt(format!("column '{}' has no id of its own", column.name))),
+        Some(column) => {
+            Err(Error::corrupt(format!("column '{}' has no id of its own", column.name)))
+        }
         None => Ok(columns),
     }
 }

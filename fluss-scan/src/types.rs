@@ -138,8 +138,9 @@ impl FlussType {
             Self::Double => DataType::Float64,
             Self::Decimal(precision, scale) => DataType::Decimal128(*precision, *scale),
             Self::Char(_) | Self::String => DataType::Utf8,
-            Self::Binary(length) => i32::try_from(*length)
-                .map_or(DataType::Binary, DataType::FixedSizeBinary),
+            Self::Binary(length) => {
+                i32::try_from(*length).map_or(DataType::Binary, DataType::FixedSizeBinary)
+            }
             Self::Bytes => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Time(p) if *p <= 3 => DataType::Time32(unit(*p)),
@@ -152,7 +153,10 @@ impl FlussType {
             Self::Map(key, value) => {
                 let key = Field::new("key", key.arrow(), false);
                 let entry = Fields::from(vec![key, Field::new("value", value.arrow(), true)]);
-                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry), false)), false)
+                DataType::Map(
+                    Arc::new(Field::new("entries", DataType::Struct(entry), false)),
+                    false,
+                )
             }
             Self::Row(fields) => DataType::Struct(fields.iter().map(Column::arrow).collect()),
         }
@@ -160,7 +164,11 @@ impl FlussType {
 }
 
 fn digits(precision: u8) -> Result<u8> {
-    if precision <= 9 { Ok(precision) } else { Err(Error::corrupt(format!("precision {precision}"))) }
+    if precision <= 9 {
+        Ok(precision)
+    } else {
+        Err(Error::corrupt(format!("precision {precision}")))
+    }
 }
 
 fn unit(precision: u8) -> TimeUnit {

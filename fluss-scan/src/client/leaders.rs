@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Attempts, FlussClient, wire};
+use super::{Attempts, FlussClient, bucket_error, wire};
 use crate::error::code;
-use crate::messages::{Call, Metadata, MetadataAnswer};
+use crate::messages::{BucketCall, Call, Metadata, MetadataAnswer};
 use crate::table::{Bucket, TableInfo};
 use crate::{Error, Result};
 
@@ -36,8 +36,8 @@ impl Leaders {
         let of_table = answer.tables.iter().filter(|t| t.table_id == table.table_id);
         let of_table = of_table.flat_map(|t| t.buckets.iter().map(|b| (None, b)));
         let of_partitions = answer.partitions.iter().filter(|p| p.table_id == table.table_id);
-        let of_partitions = of_partitions
-            .flat_map(|p| p.buckets.iter().map(move |b| (Some(p.partition_id), b)));
+        let of_partitions =
+            of_partitions.flat_map(|p| p.buckets.iter().map(move |b| (Some(p.partition_id), b)));
         let mut known = self.known.lock();
         if known.len() >= BUCKETS_MAX {
             known.clear();
@@ -86,8 +86,11 @@ impl FlussClient {
         let mut partition_ids: Vec<i64> = buckets.iter().filter_map(|b| b.partition_id).collect();
         partition_ids.sort_unstable();
         partition_ids.dedup();
-        let tables =
-            if buckets.iter().any(|b| b.partition_id.is_none()) { vec![wire(&table.path)] } else { vec![] };
+        let tables = if buckets.iter().any(|b| b.partition_id.is_none()) {
+            vec![wire(&table.path)]
+        } else {
+            vec![]
+        };
         let request = Metadata { tables, partition_ids };
         let asks_table = !request.tables.is_empty();
         let answer = match self.servers.ask_any(&request, attempts.deadline()).await {
@@ -107,24 +110,21 @@ impl FlussClient {
     }
 
     /// Asks the leader of a bucket, and its successor when it moved, until the time is up.
-    ///
-    /// `error_of` finds the error of the bucket inside an answer.
-    pub(crate) async fn ask_leader<C: Call>(
+    pub(crate) async fn ask_leader<C: BucketCall>(
         &self,
         table: &TableInfo,
         bucket: Bucket,
         request: &C,
         within: Duration,
-        error_of: impl Fn(&C::Answer) -> Option<Error>,
     ) -> Result<C::Answer> {
         let mut attempts = Attempts::new(within);
         let mut is_sure = false;
         loop {
             let server = self.leader_of(table, bucket, &mut attempts).await?;
             let answer = self.servers.ask(server, request, attempts.left()).await;
-            let answer = answer.and_then(|answer| match error_of(&answer) {
-                Some(error) => Err(error),
-                None => Ok(answer),
+            let answer = answer.and_then(|answer| match C::error_in(&answer) {
+                (None | Some(0), _) => Ok(answer),
+                (Some(code), text) => Err(bucket_error(code, text.unwrap_or_default(), bucket)),
             });
             match answer {
                 Err(error) if error.is_passing() => {

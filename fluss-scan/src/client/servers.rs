@@ -53,7 +53,11 @@ impl Servers {
 
     /// Asks what every server can answer, and all of them again after a pause where none did: a server that
     /// was restarted breaks the connections to it, and its port is closed for a moment.
-    pub(super) async fn ask_any<C: Call>(&self, request: &C, deadline: Instant) -> Result<C::Answer> {
+    pub(super) async fn ask_any<C: Call>(
+        &self,
+        request: &C,
+        deadline: Instant,
+    ) -> Result<C::Answer> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ROUNDS {
             match self.ask_each(request, deadline).await {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use arrow::array::ArrayData;
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, PrimitiveBuilder, RecordBatch,
     RecordBatchOptions, StringBuilder, new_empty_array,
@@ -17,7 +18,6 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type,
     Int8Type, Int16Type, Int32Type, Int64Type,
 };
-use arrow::array::ArrayData;
 
 use crate::cursor::Cursor;
 use crate::table::{Schema, TableInfo};
@@ -35,7 +35,9 @@ pub(super) fn values(bytes: &[u8]) -> Result<Vec<(i32, &[u8])>> {
     }
     match cursor.u8()? {
         0 => {}
-        magic => return Err(Error::Unsupported(format!("value batches of version {magic}"))),
+        magic => {
+            return Err(Error::Unsupported(format!("value batches of version {magic}")));
+        }
     }
     let count = cursor.length()?;
     // a row takes six bytes at least: a lying count cannot make the list large
@@ -105,7 +107,8 @@ impl Decoder {
 
     /// The columns.
     pub(super) fn finish(self) -> Result<RecordBatch> {
-        let fields: Vec<Field> = self.columns.iter().map(|c| c.arrow().with_nullable(true)).collect();
+        let fields: Vec<Field> =
+            self.columns.iter().map(|c| c.arrow().with_nullable(true)).collect();
         let arrays = self.builders.into_iter().zip(&fields);
         let arrays = arrays.map(|(builder, field)| builder.finish(field.data_type()));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
@@ -250,7 +253,9 @@ impl Builder {
             (Self::Int8(b), FlussType::TinyInt) => b.append_value(cursor.u8()? as i8),
             (Self::Int16(b), FlussType::SmallInt) => b.append_value(cursor.i16()?),
             (Self::Int32(b), FlussType::Int) => b.append_value(int(cursor)?),
-            (Self::Int32(b), FlussType::Time(p)) => b.append_value(seconds_or_more(int(cursor)?, *p)),
+            (Self::Int32(b), FlussType::Time(p)) => {
+                b.append_value(seconds_or_more(int(cursor)?, *p))
+            }
             (Self::Int64(b), FlussType::Time(p)) => b.append_value(finer(int(cursor)?, *p)?),
             (Self::Int64(b), FlussType::BigInt) => b.append_value(cursor.varint()? as i64),
             (Self::Int64(b), FlussType::Timestamp(p) | FlussType::TimestampLtz(p)) => {
@@ -272,7 +277,9 @@ impl Builder {
                 b.append_value(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
             }
             (_, other) => {
-                return Err(Error::Unsupported(format!("a column that changed its type to {other}")));
+                return Err(Error::Unsupported(format!(
+                    "a column that changed its type to {other}"
+                )));
             }
         }
         Ok(())

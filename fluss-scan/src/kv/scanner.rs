@@ -140,7 +140,9 @@ impl Drop for Scanner {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         let (client, server, bucket) = (Arc::clone(&self.client), self.server, self.bucket);
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
         // bounded by the call's own deadline
         runtime.spawn(async move {
             let close = ScanKv { scanner_id: Some(id), close: Some(true), ..ScanKv::default() };

@@ -94,7 +94,8 @@ impl RawBatch {
         // an empty batch takes one offset, every other one as many as it has records
         let last = i64::try_from(count.max(1)).unwrap_or(i64::MAX) - 1;
         let fits = count <= ROWS_MAX && i64::from(last_delta) == last && base_offset >= 0;
-        let next_offset = base_offset.checked_add(i64::from(last_delta)).and_then(|o| o.checked_add(1));
+        let next_offset =
+            base_offset.checked_add(i64::from(last_delta)).and_then(|o| o.checked_add(1));
         let (true, Some(next_offset)) = (fits, next_offset) else {
             return Err(Error::corrupt(format!("a batch of {count} records at {base_offset}")));
         };

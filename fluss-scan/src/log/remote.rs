@@ -69,13 +69,16 @@ impl RemoteReader {
                 }
                 continue;
             };
-            metrics::counter!("millrace_fluss_remote_log_bytes_total").increment(chunk.len() as u64);
+            metrics::counter!("millrace_fluss_remote_log_bytes_total")
+                .increment(chunk.len() as u64);
             self.buffer.extend_from_slice(&chunk);
         }
     }
 
     fn take_batch(&mut self) -> Result<Option<RawBatch>> {
-        let Some(length) = RawBatch::length(&self.buffer)? else { return Ok(None) };
+        let Some(length) = RawBatch::length(&self.buffer)? else {
+            return Ok(None);
+        };
         if length > self.options.frame_bytes_max {
             return Err(Error::TooLarge(format!("a batch of {length} bytes in a remote segment")));
         }
@@ -87,7 +90,9 @@ impl RemoteReader {
     }
 
     async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        let Some(chunks) = &mut self.chunks else { return Ok(None) };
+        let Some(chunks) = &mut self.chunks else {
+            return Ok(None);
+        };
         let within = self.options.request_timeout;
         let what = || "reading a remote log segment".to_string();
         let chunk = timeout(within, chunks.get_mut().next()).await;
@@ -96,14 +101,17 @@ impl RemoteReader {
     }
 
     async fn open_next(&mut self) -> Result<bool> {
-        let Some(segment) = self.segments.pop_front() else { return Ok(false) };
+        let Some(segment) = self.segments.pop_front() else {
+            return Ok(false);
+        };
         let file = self.directory.clone().join(segment.id.as_str());
         let file = file.join(format!("{:020}.log", segment.start));
         let range = Some(GetRange::Offset(std::mem::take(&mut self.first_position)));
         let options = GetOptions { range, ..GetOptions::default() };
         let within = self.options.request_timeout;
         let opened = timeout(within, self.store.get_opts(&file, options)).await;
-        let opened = opened.map_err(|_| Error::TimedOut { what: format!("opening {file}"), after: within })?;
+        let opened = opened
+            .map_err(|_| Error::TimedOut { what: format!("opening {file}"), after: within })?;
         let opened = opened.map_err(|e| unreachable(&file, &e))?;
         self.chunks = Some(Mutex::new(opened.into_stream()));
         Ok(true)

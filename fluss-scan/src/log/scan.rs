@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::LogBatch;
 use super::batch::RawBatch;
 use super::remote::RemoteReader;
-use crate::client::{CLIENT, bucket_error};
+use crate::client::CLIENT;
 use crate::error::code;
 use crate::messages::{FetchBucket, FetchLog, FetchLogAnswer, FetchTable, FetchedBucket};
 use crate::table::{Bucket, Schema, TableInfo};
@@ -94,10 +94,14 @@ impl Reader {
         let columns = scan.table.schema.columns.len();
         let all = || (0..columns).collect();
         let wanted: Vec<usize> = scan.projection.clone().unwrap_or_else(all);
-        if wanted.is_empty() || !wanted.is_sorted_by(|a, b| a < b) || wanted.iter().any(|c| *c >= columns) {
+        if wanted.is_empty()
+            || !wanted.is_sorted_by(|a, b| a < b)
+            || wanted.iter().any(|c| *c >= columns)
+        {
             return Err(Error::Unsupported(format!("the projection {wanted:?}")));
         }
-        let fields = wanted.iter().map(|c| scan.table.schema.columns[*c].arrow().with_nullable(true));
+        let fields =
+            wanted.iter().map(|c| scan.table.schema.columns[*c].arrow().with_nullable(true));
         let output = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
         let pushed = (wanted.len() < columns).then(|| wanted.clone());
         let present = Arc::new(scan.table.schema.clone());
@@ -114,7 +118,9 @@ impl Reader {
     async fn next(&mut self) -> Result<Option<LogBatch>> {
         let mut patience = Patience::new(self.client.options().request_timeout);
         while self.position < self.scan.end {
-            let Some(raw) = self.next_raw(&mut patience).await? else { continue };
+            let Some(raw) = self.next_raw(&mut patience).await? else {
+                continue;
+            };
             // a batch may begin before the position: it comes whole; so may others, in a remote segment
             if raw.next_offset <= self.position {
                 continue;
@@ -181,10 +187,9 @@ impl Reader {
     async fn fetch(&mut self, patience: &mut Patience) -> Result<()> {
         let bucket = self.bucket();
         let request = self.request();
-        let error_of = |answer: &FetchLogAnswer| self.error_of(answer);
         let within = patience.left();
         let table = &self.scan.table;
-        let asked = self.client.ask_leader(table, bucket, &request, within, error_of).await;
+        let asked = self.client.ask_leader(table, bucket, &request, within).await;
         let answer = match asked {
             Err(Error::Server { code: code::INVALID_COLUMN_PROJECTION, .. })
                 if self.pushed.is_some() =>
@@ -193,10 +198,15 @@ impl Reader {
                 self.pushed = None;
                 return Ok(());
             }
-            Err(Error::OffsetOutOfRange { .. }) => return Err(self.out_of_range().await?),
+            Err(Error::Server { code: code::LOG_OFFSET_OUT_OF_RANGE, .. }) => {
+                return Err(self.out_of_range().await?);
+            }
             answer => answer?,
         };
         let fetched = take_bucket(answer, bucket)?;
+        if let Some(start) = fetched.log_start.filter(|start| *start > self.position) {
+            return Err(self.gone(start));
+        }
         if let Some(remote) = fetched.remote {
             self.remote = Some(RemoteReader::new(remote, self.position, &self.client)?);
             return Ok(());
@@ -269,20 +279,6 @@ impl Reader {
         }
     }
 
-    fn error_of(&self, answer: &FetchLogAnswer) -> Option<Error> {
-        let bucket = self.bucket();
-        let fetched = answer.tables.iter().flat_map(|t| &t.buckets).find(|b| b.bucket == bucket.bucket)?;
-        let message = fetched.message.as_deref().unwrap_or_default();
-        match fetched.code.unwrap_or(0) {
-            0 => match fetched.log_start {
-                Some(start) if start > self.position => Some(self.gone(start)),
-                _ => None,
-            },
-            code::LOG_OFFSET_OUT_OF_RANGE => Some(self.gone(fetched.log_start.unwrap_or(-1))),
-            code => Some(bucket_error(code, message, bucket)),
-        }
-    }
-
     /// The records of a batch from `from` to the end of the scan, in the columns that were asked for.
     fn cut(&self, raw: &RawBatch, from: i64, written: &Schema) -> Result<LogBatch> {
         let sent: Vec<usize> = match &self.pushed {
@@ -290,7 +286,10 @@ impl Reader {
             _ => (0..written.columns.len()).collect(),
         };
         let columns = sent.iter().map(|c| {
-            written.columns.get(*c).ok_or_else(|| Error::corrupt(format!("no column {c} in a batch")))
+            written
+                .columns
+                .get(*c)
+                .ok_or_else(|| Error::corrupt(format!("no column {c} in a batch")))
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let (rows, mut change_types) = raw.decode(&columns)?;
@@ -333,7 +332,8 @@ impl Reader {
 fn take_bucket(answer: FetchLogAnswer, bucket: Bucket) -> Result<FetchedBucket> {
     let tables = answer.tables.into_iter().filter(|t| t.table_id == bucket.table_id);
     let mut buckets = tables.flat_map(|t| t.buckets);
-    let wanted = |b: &FetchedBucket| b.bucket == bucket.bucket && b.partition_id == bucket.partition_id;
+    let wanted =
+        |b: &FetchedBucket| b.bucket == bucket.bucket && b.partition_id == bucket.partition_id;
     buckets.find(wanted).ok_or_else(|| Error::corrupt(format!("no answer for {bucket}")))
 }
 

@@ -1,13 +1,15 @@
 //! Connections to servers that are silent, hostile or gone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::rows::full_table;
 use super::server::{Asked, FakeServer, Reply, SERVERS, leads_all};
 use crate::connection::Connection;
-use crate::messages::{ApiVersions, Authenticate, ListDatabases, ListDatabasesAnswer, ListTables, ScanKv};
+use crate::messages::{
+    ApiVersions, Authenticate, ListDatabases, ListDatabasesAnswer, ListTables, ScanKv,
+};
 use crate::{ClientOptions, Error, OffsetSpec, TablePath};
 
 fn databases(_: &Asked<'_>) -> Reply {
@@ -26,7 +28,10 @@ async fn every_wait_has_a_deadline() {
     let silent = FakeServer::start(|_| Reply::Nothing).await;
     let started = Instant::now();
     let error = silent.client().list_databases().await.unwrap_err();
-    assert!(matches!(&error, Error::TimedOut { what, .. } if what.contains("ApiVersions")), "{error}");
+    assert!(
+        matches!(&error, Error::TimedOut { what, .. } if what.contains("ApiVersions")),
+        "{error}"
+    );
     assert!(started.elapsed() < Duration::from_secs(3));
 
     let no_sasl = FakeServer::start(|asked| match asked.is::<ApiVersions>() {
@@ -36,18 +41,25 @@ async fn every_wait_has_a_deadline() {
     .await;
     let client = no_sasl.client_with(|o| o.credentials = Some(("u".into(), "hidden".into())));
     let error = client.list_databases().await.unwrap_err();
-    assert!(matches!(&error, Error::TimedOut { what, .. } if what.contains("Authenticate")), "{error}");
+    assert!(
+        matches!(&error, Error::TimedOut { what, .. } if what.contains("Authenticate")),
+        "{error}"
+    );
 
     let mute = FakeServer::start(|asked| leads_all(asked, "v10").unwrap_or(Reply::Nothing)).await;
     let error = mute.client().list_databases().await.unwrap_err();
-    assert!(matches!(&error, Error::TimedOut { what, .. } if what.contains("ListDatabases")), "{error}");
+    assert!(
+        matches!(&error, Error::TimedOut { what, .. } if what.contains("ListDatabases")),
+        "{error}"
+    );
     let offsets = mute.client().offsets(&full_table(3), None, &[0], OffsetSpec::Latest).await;
     assert!(matches!(offsets, Err(Error::TimedOut { .. })), "{offsets:?}");
 }
 
 #[tokio::test]
 async fn a_call_that_is_not_listed_is_never_sent() {
-    let server = FakeServer::start(|asked| leads_all(asked, "v091").unwrap_or(Reply::Nothing)).await;
+    let server =
+        FakeServer::start(|asked| leads_all(asked, "v091").unwrap_or(Reply::Nothing)).await;
     let connection = open(&server).await.unwrap();
     let error = connection.call(&ScanKv::default(), SHORT).await.unwrap_err();
     let text = error.to_string();
@@ -143,13 +155,10 @@ async fn answers_find_their_calls_in_any_order() {
     let connection = open(&server).await.unwrap();
     let tables = ListTables { database: "w".into() };
     let long = Duration::from_secs(20);
-    let (first, second) = tokio::join!(
-        biased_first(&connection, long),
-        async {
-            tokio::task::yield_now().await;
-            connection.call(&tables, long).await
-        }
-    );
+    let (first, second) = tokio::join!(biased_first(&connection, long), async {
+        tokio::task::yield_now().await;
+        connection.call(&tables, long).await
+    });
     assert_eq!((first.unwrap().names, second.unwrap().names), (vec!["a".into()], vec!["b".into()]));
 }
 
@@ -191,7 +200,10 @@ async fn a_half_open_connection_is_given_up() {
 async fn a_server_failure_ends_all_calls_with_its_reason() {
     let server = FakeServer::start(|asked| {
         leads_all(asked, "v10").unwrap_or_else(|| {
-            let error = crate::messages::ErrorAnswer { code: 5, message: Some("too many connections\n\tat x".into()) };
+            let error = crate::messages::ErrorAnswer {
+                code: 5,
+                message: Some("too many connections\n\tat x".into()),
+            };
             let body = prost::Message::encode_to_vec(&error);
             let length = i32::try_from(body.len() + 1).unwrap();
             Reply::Raw([&length.to_be_bytes()[..], &[2], &body].concat())
@@ -208,8 +220,12 @@ async fn sasl_plain() {
     for version in SERVERS {
         let server = |authenticate: &'static str| {
             FakeServer::start(move |asked| match () {
-                () if asked.is::<ApiVersions>() => Reply::recorded(&format!("sasl_api_versions.{version}")),
-                () if asked.is::<Authenticate>() => Reply::recorded(&format!("{authenticate}.{version}")),
+                () if asked.is::<ApiVersions>() => {
+                    Reply::recorded(&format!("sasl_api_versions.{version}"))
+                }
+                () if asked.is::<Authenticate>() => {
+                    Reply::recorded(&format!("{authenticate}.{version}"))
+                }
                 () => databases(asked),
             })
         };

@@ -49,23 +49,34 @@ async fn window_server(scan: &'static str, log: &'static str, ends: [i64; 2]) ->
 
 fn limit_scan(name: &str) -> Reply {
     if name == "nothing" {
-        return Reply::message(&LimitScanAnswer { records: Some(Bytes::new()), ..Default::default() });
+        return Reply::message(&LimitScanAnswer {
+            records: Some(Bytes::new()),
+            ..Default::default()
+        });
     }
     Reply::recorded(&format!("{name}.v091"))
 }
 
 #[tokio::test]
 async fn rows_of_a_limit_scan_are_what_was_written() {
-    for (name, table_rows) in [("limit_scan_pk_plain", None), ("limit_scan_wal", Some(180)), ("limit_scan_first_row", Some(20))] {
+    for (name, table_rows) in [
+        ("limit_scan_pk_plain", None),
+        ("limit_scan_wal", Some(180)),
+        ("limit_scan_first_row", Some(20)),
+    ] {
         let request: LimitScan = recorded_request(&format!("{name}.v091.req"));
         let server = window_server(name, "fetch_wal", [40, 40]).await;
-        let state = server.client().scan_kv(scan(request.table_id, 0, &all_columns())).await.unwrap();
+        let state =
+            server.client().scan_kv(scan(request.table_id, 0, &all_columns())).await.unwrap();
         assert_eq!((state.offset, state.changes.len()), (40, 1));
         let rows = written_state(&state);
         assert!(table_rows.is_none_or(|expected| rows.len() == expected), "{name}");
-        assert!(name.contains("first_row") || rows.iter().all(|(id, ver)| {
-            id % 10 != 0 && *ver == if id % 2 == 0 { 2 } else { 1 }
-        }));
+        assert!(
+            name.contains("first_row")
+                || rows
+                    .iter()
+                    .all(|(id, ver)| { id % 10 != 0 && *ver == if id % 2 == 0 { 2 } else { 1 } })
+        );
         assert_eq!(server.asked::<LimitScan>(), [LimitScan { limit: i32::MAX, ..request }]);
         assert_eq!(server.count::<ScanKv>(), 0, "a call that is not listed is never sent");
     }
@@ -80,9 +91,15 @@ async fn the_window_of_the_log_is_applied_over_the_rows() {
     let end = log.tables[0].buckets[0].high_watermark.unwrap();
     let mut states = vec![];
     // whatever part of the log fell into the window, the state at its end is the same
-    for (rows, start) in [("limit_scan_pk_plain", end), ("limit_scan_pk_plain", end - 9), ("limit_scan_pk_plain", 0), ("nothing", 0)] {
+    for (rows, start) in [
+        ("limit_scan_pk_plain", end),
+        ("limit_scan_pk_plain", end - 9),
+        ("limit_scan_pk_plain", 0),
+        ("nothing", 0),
+    ] {
         let server = window_server(rows, "fetch_pk_plain", [start, end]).await;
-        let state = server.client().scan_kv(scan(request.table_id, 0, &all_columns())).await.unwrap();
+        let state =
+            server.client().scan_kv(scan(request.table_id, 0, &all_columns())).await.unwrap();
         assert_eq!(state.offset, end);
         states.push(written_state(&state));
     }
@@ -127,7 +144,8 @@ async fn until(condition: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn a_scanner_gives_all_rows_and_is_closed() {
-    let server = FakeServer::start(|asked| leads_all(asked, "v10").unwrap_or_else(|| scan_kv(asked))).await;
+    let server =
+        FakeServer::start(|asked| leads_all(asked, "v10").unwrap_or_else(|| scan_kv(asked))).await;
     let recorded: ScanKv = recorded_request("scan_kv_1000_open.v10.req");
     let table_id = recorded.open.unwrap().table_id;
     let state = server.client().scan_kv(scan(table_id, 0, &all_columns())).await.unwrap();
@@ -140,27 +158,37 @@ async fn a_scanner_gives_all_rows_and_is_closed() {
 
 #[tokio::test]
 async fn scans_in_one_answer() {
-    for (name, offset, rows) in [("scan_kv_empty_open", 0, 0), ("scan_kv_empty_tail_open", 13, 10), ("scan_kv_1073741824_open", 143, 61)] {
+    for (name, offset, rows) in [
+        ("scan_kv_empty_open", 0, 0),
+        ("scan_kv_empty_tail_open", 13, 10),
+        ("scan_kv_1073741824_open", 143, 61),
+    ] {
         let server = FakeServer::start(move |asked| {
             leads_all(asked, "v10").unwrap_or_else(|| Reply::recorded(&format!("{name}.v10")))
         })
         .await;
         let recorded: ScanKv = recorded_request(&format!("{name}.v10.req"));
         let open = recorded.open.unwrap();
-        let state = server.client().scan_kv(scan(open.table_id, open.bucket, &all_columns())).await.unwrap();
+        let state = server
+            .client()
+            .scan_kv(scan(open.table_id, open.bucket, &all_columns()))
+            .await
+            .unwrap();
         assert_eq!((state.offset, written_state(&state).len()), (offset, rows), "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_lost_scanner_begins_anew_and_not_for_ever() {
-    let server = |losses: usize| FakeServer::start(move |asked| {
-        leads_all(asked, "v10").unwrap_or_else(|| {
-            let call: ScanKv = asked.decode();
-            let lost = call.sequence == Some(1) && asked.nth < 2 * losses;
-            if lost { Reply::recorded("scan_kv_after_wrong_seq.v10") } else { scan_kv(asked) }
+    let server = |losses: usize| {
+        FakeServer::start(move |asked| {
+            leads_all(asked, "v10").unwrap_or_else(|| {
+                let call: ScanKv = asked.decode();
+                let lost = call.sequence == Some(1) && asked.nth < 2 * losses;
+                if lost { Reply::recorded("scan_kv_after_wrong_seq.v10") } else { scan_kv(asked) }
+            })
         })
-    });
+    };
     let once = server(1).await;
     let state = once.client().scan_kv(scan(3, 0, &all_columns())).await;
     assert_eq!(state.unwrap().changes[0].0.num_rows(), 27, "no row of the lost scan is kept");
@@ -194,12 +222,18 @@ async fn limits_name_the_bucket() {
         .await;
         let small_state = server.client_with(|options| options.state_bytes_max = 900);
         let error = small_state.scan_kv(scan(3, 0, &[0])).await.unwrap_err();
-        assert!(matches!(&error, Error::TooLarge(what) if what.contains("bucket 0 of table 3")), "{error}");
+        assert!(
+            matches!(&error, Error::TooLarge(what) if what.contains("bucket 0 of table 3")),
+            "{error}"
+        );
     }
     let server = window_server("limit_scan_wal", "fetch_wal", [9, 9]).await;
     let small_frames = server.client_with(|options| options.frame_bytes_max = 5000);
     let error = small_frames.scan_kv(scan(3, 0, &[0])).await.unwrap_err();
-    assert!(matches!(&error, Error::TooLarge(what) if what.contains("bucket 0 of table 3")), "{error}");
+    assert!(
+        matches!(&error, Error::TooLarge(what) if what.contains("bucket 0 of table 3")),
+        "{error}"
+    );
     assert_eq!(server.count::<LimitScan>(), 1, "what is too large is not asked for again");
 }
 
@@ -216,7 +250,9 @@ async fn what_cannot_be_read_right_is_refused() {
         s.table.properties.insert("table.kv.format".into(), "INDEXED".into());
     });
     assert!(matches!(indexed.await, Err(Error::Unsupported(what)) if what.contains("INDEXED")));
-    let nested = refused(|s| s.table.schema.columns[1].data_type = FlussType::Array(Box::new(FlussType::Int)));
+    let nested = refused(|s| {
+        s.table.schema.columns[1].data_type = FlussType::Array(Box::new(FlussType::Int))
+    });
     assert!(matches!(nested.await, Err(Error::Unsupported(what)) if what.contains("array<int>")));
     let missing = refused(|s| s.projection = vec![0, 99]);
     assert!(matches!(missing.await, Err(Error::Unsupported(_))));
@@ -228,14 +264,18 @@ async fn what_cannot_be_read_right_is_refused() {
 #[tokio::test]
 async fn another_precision_is_not_read_as_this_one() {
     // rows of schema 1 with TIMESTAMP(6), in a table that now says TIMESTAMP(3)
-    let old = recorded_answer::<crate::messages::GetTableInfo>("table_info_pk_plain_tablet.v10.resp");
+    let old =
+        recorded_answer::<crate::messages::GetTableInfo>("table_info_pk_plain_tablet.v10.resp");
     let json: serde_json::Value = serde_json::from_slice(&old.json).unwrap();
     let old = Bytes::from(serde_json::to_vec(&json["schema"]).unwrap());
     let server = FakeServer::start(move |asked| {
         leads_all(asked, "v091").unwrap_or_else(|| match asked.is::<ListOffsets>() {
             true => offset_of(asked, 9),
             false if asked.is::<LimitScan>() => limit_scan("limit_scan_wal"),
-            false => Reply::message(&crate::messages::GetTableSchemaAnswer { schema_id: 1, json: old.clone() }),
+            false => Reply::message(&crate::messages::GetTableSchemaAnswer {
+                schema_id: 1,
+                json: old.clone(),
+            }),
         })
     })
     .await;

@@ -14,7 +14,9 @@ use super::server::{
 };
 use crate::kv::KvState;
 use crate::log::{ChangeType, LogBatch, LogScan};
-use crate::messages::{FetchLog, FetchLogAnswer, GetTableSchema, GetTableSchemaAnswer, ListOffsets, Metadata};
+use crate::messages::{
+    FetchLog, FetchLogAnswer, GetTableSchema, GetTableSchemaAnswer, ListOffsets, Metadata,
+};
 use crate::table::TableInfo;
 use crate::{Error, FlussClient, Result};
 
@@ -57,7 +59,8 @@ fn recorded_scan(name: &str, server: &str) -> LogScan {
 
 #[tokio::test]
 async fn every_value_of_a_log_is_what_was_written() {
-    let logs = ["log_zstd", "log_lz4", "log_none"].map(|t| [format!("fetch_{t}"), format!("fetch_{t}_projected")]);
+    let logs = ["log_zstd", "log_lz4", "log_none"]
+        .map(|t| [format!("fetch_{t}"), format!("fetch_{t}_projected")]);
     for name in logs.into_iter().flatten() {
         for server in SERVERS {
             let name: &'static str = name.clone().leak();
@@ -73,7 +76,8 @@ async fn every_value_of_a_log_is_what_was_written() {
             assert_eq!((ids.len() as i64, keys.len() as i64), (end, end), "{name} {server}");
             assert!(keys.iter().all(|(id, ver)| (0..300).contains(id) && *ver == 1));
             let all: Vec<usize> = (0..=VER).collect();
-            let expected = expected_rows(&keys).project(projection.as_ref().unwrap_or(&all)).unwrap();
+            let expected =
+                expected_rows(&keys).project(projection.as_ref().unwrap_or(&all)).unwrap();
             assert_eq!(rows, expected, "{name} {server}");
             assert!(changes(&batches).is_empty());
             assert_eq!((batches[0].base_offset, batches.last().unwrap().next_offset), (0, end));
@@ -198,7 +202,8 @@ pub(super) fn with_records(asked: &Asked<'_>, records: Bytes) -> FetchLogAnswer 
 async fn torn_batches_are_asked_for_again() {
     let whole = records("fetch_log_zstd.v10");
     let all = replaying("fetch_log_zstd", "v10").await;
-    let expected = joined(&read(&all.client(), recorded_scan("fetch_log_zstd", "v10")).await.unwrap());
+    let expected =
+        joined(&read(&all.client(), recorded_scan("fetch_log_zstd", "v10")).await.unwrap());
     let torn = FakeServer::start(move |asked| {
         leads_all(asked, "v10").unwrap_or_else(|| {
             // first only a part of the first batch, then a part more, at the end all
@@ -255,10 +260,7 @@ async fn an_offset_that_is_gone_is_told_apart() {
         .await;
         let table_id = recorded_scan("fetch_at_hw", server).table.table_id;
         let error = read(&fake.client(), scan(table_id, 5, 9, None)).await.unwrap_err();
-        assert!(
-            matches!(error, Error::OffsetOutOfRange { offset: 5, start: 77, .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, Error::OffsetOutOfRange { offset: 5, start: 77, .. }), "{error:?}");
     }
     // a server may also answer nothing at all for what it has no longer
     let silent = FakeServer::start(|asked| {
@@ -278,7 +280,8 @@ async fn errors_of_a_bucket_keep_their_meaning() {
     for server in SERVERS {
         let fake = FakeServer::start(move |asked| {
             leads_all(asked, server).unwrap_or_else(|| {
-                let mut answer = recorded_answer::<FetchLog>(&format!("fetch_bad_bucket.{server}.resp"));
+                let mut answer =
+                    recorded_answer::<FetchLog>(&format!("fetch_bad_bucket.{server}.resp"));
                 answer.tables[0].buckets[0].bucket = 0;
                 Reply::message(&answer)
             })
@@ -294,7 +297,8 @@ async fn errors_of_a_bucket_keep_their_meaning() {
 
 /// `log_lz4` after `extra INT` was added, and the answer for its first schema.
 fn evolved(table_id: i64) -> (TableInfo, GetTableSchemaAnswer) {
-    let answer = recorded_answer::<crate::messages::GetTableInfo>("table_info_pk_plain_tablet.v10.resp");
+    let answer =
+        recorded_answer::<crate::messages::GetTableInfo>("table_info_pk_plain_tablet.v10.resp");
     let mut json: serde_json::Value = serde_json::from_slice(&answer.json).unwrap();
     let old = serde_json::to_vec(&json["schema"]).unwrap();
     let extra = serde_json::json!({"name": "extra", "data_type": {"type": "INTEGER"}, "id": 16});
@@ -317,7 +321,8 @@ async fn columns_younger_than_a_batch_are_null() {
                     return Reply::message(&old);
                 }
                 let request: FetchLog = asked.decode();
-                let columns: Vec<_> = request.tables[0].columns.iter().map(i32::to_string).collect();
+                let columns: Vec<_> =
+                    request.tables[0].columns.iter().map(i32::to_string).collect();
                 Reply::recorded(&format!("fetch_evolved_log_lz4_{}.{server}", columns.join("_")))
             })
         })
@@ -336,7 +341,8 @@ async fn columns_younger_than_a_batch_are_null() {
         let young = joined(&read(&client, young).await.unwrap());
         assert_eq!(young.column(0), known.column(0));
         assert_eq!(young.column(1).null_count(), young.num_rows());
-        let projected: Vec<_> = fake.asked::<FetchLog>().iter().map(|f| f.tables[0].projected).collect();
+        let projected: Vec<_> =
+            fake.asked::<FetchLog>().iter().map(|f| f.tables[0].projected).collect();
         assert_eq!(projected, [true, true, false]);
 
         let all = joined(&read(&client, base).await.unwrap());
@@ -360,7 +366,11 @@ async fn positions_that_meant_other_columns_are_not_believed() {
                 return Reply::message(&old);
             }
             let request: FetchLog = asked.decode();
-            let name = if request.tables[0].projected { "fetch_log_none_projected" } else { "fetch_log_none" };
+            let name = if request.tables[0].projected {
+                "fetch_log_none_projected"
+            } else {
+                "fetch_log_none"
+            };
             Reply::recorded(&format!("{name}.v10"))
         })
     })

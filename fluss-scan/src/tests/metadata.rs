@@ -180,7 +180,8 @@ async fn offsets_of_what_is_missing_are_not_found() {
 #[tokio::test]
 async fn buckets_of_another_leader_are_asked_for_again() {
     for server in SERVERS {
-        let moved = format!("list_offsets_not_leader.nolake{}", if server == "v10" { "10" } else { "09" });
+        let moved =
+            format!("list_offsets_not_leader.nolake{}", if server == "v10" { "10" } else { "09" });
         let refused = recorded_answer::<ListOffsets>(&format!("{moved}.resp"));
         let led: Vec<i32> =
             refused.buckets.iter().filter(|b| b.offset.is_some()).map(|b| b.bucket).collect();
@@ -193,7 +194,8 @@ async fn buckets_of_another_leader_are_asked_for_again() {
         })
         .await;
         let client = fake.client();
-        let all = client.offsets(&full_table(3), None, &[0, 1, 2, 3], OffsetSpec::Latest).await.unwrap();
+        let all =
+            client.offsets(&full_table(3), None, &[0, 1, 2, 3], OffsetSpec::Latest).await.unwrap();
         assert_eq!(all.len(), 4);
         for (bucket, offset) in all {
             assert_eq!(offset != 99, led.contains(&bucket), "bucket {bucket}");
@@ -223,7 +225,8 @@ async fn a_bucket_without_a_leader_is_named_at_the_deadline() {
     // the same words where a server is named as the leader, and says that it is none
     let fake = FakeServer::start(|asked| {
         leads_all(asked, "v10").unwrap_or_else(|| {
-            let bucket = crate::messages::OffsetOfBucket { bucket: 2, code: Some(12), ..Default::default() };
+            let bucket =
+                crate::messages::OffsetOfBucket { bucket: 2, code: Some(12), ..Default::default() };
             Reply::message(&ListOffsetsAnswer { buckets: vec![bucket] })
         })
     })

@@ -148,7 +148,9 @@ async fn a_segment_that_was_removed_is_an_offset_that_is_gone() {
 
 #[tokio::test]
 async fn damaged_segments_are_found() {
-    for damage in [|bytes: &mut Vec<u8>| bytes.truncate(2000), |bytes: &mut Vec<u8>| bytes[900] ^= 4] {
+    for damage in
+        [|bytes: &mut Vec<u8>| bytes.truncate(2000), |bytes: &mut Vec<u8>| bytes[900] ^= 4]
+    {
         let directory = tempfile::tempdir().unwrap();
         let server = tiered(directory.path(), 0).await;
         let file = directory.path().join("segment-0").join(format!("{:020}.log", 0));

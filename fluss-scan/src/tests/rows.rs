@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
     Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray,
     Time32MillisecondArray, TimestampMicrosecondArray,
 };
-use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
 
 use super::server::recorded_answer;
@@ -46,9 +46,12 @@ fn expected_columns(keys: &[(i64, i32)]) -> Vec<ArrayRef> {
         keys.iter().map(|(id, ver)| value(*id, *ver)).collect()
     }
     let unless = |is_null: bool| (!is_null).then_some(());
-    let micros = |i: i64| if i % 13 == 0 { -1000 - 1000 * i } else { 1_600_000_000_000_000 + 1_000_001 * i };
+    let micros = |i: i64| {
+        if i % 13 == 0 { -1000 - 1000 * i } else { 1_600_000_000_000_000 + 1_000_001 * i }
+    };
     let time = |i: i64| ((i / 3600 % 24 * 60 + i / 60 % 60) * 60 + i % 60) * 1000 + i % 1000;
-    let amount = |i: i64, v: i32| i128::from((100 * i + i64::from(v)) * if i % 2 == 0 { 1 } else { -1 });
+    let amount =
+        |i: i64, v: i32| i128::from((100 * i + i64::from(v)) * if i % 2 == 0 { 1 } else { -1 });
     let big = |i: i64| (12_345_678_901_234_567_890 + i128::from(i)) * 100_000 + 1;
     let amounts: Decimal128Array = each(keys, |i, v| unless(i % 11 == 0).map(|()| amount(i, v)));
     let bigs: Decimal128Array = each(keys, |i, _| unless(i % 3 == 0).map(|()| big(i)));
@@ -56,8 +59,12 @@ fn expected_columns(keys: &[(i64, i32)]) -> Vec<ArrayRef> {
     let bytes: Vec<[u8; 2]> = each(keys, |i, v| [(i % 256) as u8, (v % 256) as u8]);
     vec![
         Arc::new(each::<Int64Array, _>(keys, |i, _| Some(i))),
-        Arc::new(each::<StringArray, _>(keys, |i, v| unless(i % 5 == 0).map(|()| format!("n{i}-{v}")))),
-        Arc::new(each::<Int32Array, _>(keys, |i, _| unless(i % 7 == 0).map(|()| (3 * i - 1000) as i32))),
+        Arc::new(each::<StringArray, _>(keys, |i, v| {
+            unless(i % 5 == 0).map(|()| format!("n{i}-{v}"))
+        })),
+        Arc::new(each::<Int32Array, _>(keys, |i, _| {
+            unless(i % 7 == 0).map(|()| (3 * i - 1000) as i32)
+        })),
         Arc::new(amounts.with_precision_and_scale(18, 2).unwrap()),
         Arc::new(bigs.with_precision_and_scale(30, 5).unwrap()),
         Arc::new(times.clone()),

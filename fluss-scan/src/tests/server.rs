@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::messages::{
-    ApiVersions, BucketMetadata, Call, ErrorAnswer, Metadata, MetadataAnswer, Path,
-    PartitionMetadata, ServerNode, TableMetadata,
+    ApiVersions, BucketMetadata, Call, ErrorAnswer, Metadata, MetadataAnswer, PartitionMetadata,
+    Path, ServerNode, TableMetadata,
 };
 use crate::{ClientOptions, FlussClient};
 
@@ -212,11 +212,8 @@ fn all_led_by(port: u16, request: &Metadata, ids: std::ops::Range<i64>) -> Metad
         (0..BUCKETS).map(|bucket| BucketMetadata { bucket, leader: Some(7) }).collect();
     let asks_table = request.tables.iter().any(|path: &Path| !path.table.is_empty());
     let table = |table_id| TableMetadata { table_id, buckets: buckets.clone() };
-    let partition = |id: &i64| PartitionMetadata {
-        table_id: 8,
-        partition_id: *id,
-        buckets: buckets.clone(),
-    };
+    let partition =
+        |id: &i64| PartitionMetadata { table_id: 8, partition_id: *id, buckets: buckets.clone() };
     MetadataAnswer {
         coordinator: None,
         tablet_servers: vec![ServerNode { id: 7, host: "127.0.0.1".into(), port: port.into() }],

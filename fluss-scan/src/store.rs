@@ -38,7 +38,8 @@ impl Stores {
         directory: &str,
         s3: &BTreeMap<String, String>,
     ) -> Result<(Arc<dyn ObjectStore>, Path)> {
-        let wrong = |why: String| Error::Unsupported(format!("remote log directory {directory}: {why}"));
+        let wrong =
+            |why: String| Error::Unsupported(format!("remote log directory {directory}: {why}"));
         if directory.starts_with('/') {
             let path = Path::from_absolute_path(directory).map_err(|e| wrong(e.to_string()))?;
             return Ok((Arc::new(LocalFileSystem::new()), path));
@@ -98,13 +99,19 @@ mod tests {
     fn directories_as_fluss_writes_them() {
         let stores = Stores::default();
         let open = |directory: &str| stores.open(directory, &BTreeMap::new());
-        for directory in ["file:/x/remote/log/w/t-20/0", "file:///x/remote/log/w/t-20/0", "/x/remote/log/w/t-20/0"] {
+        for directory in [
+            "file:/x/remote/log/w/t-20/0",
+            "file:///x/remote/log/w/t-20/0",
+            "/x/remote/log/w/t-20/0",
+        ] {
             let (_, path) = open(directory).unwrap();
             assert_eq!(path.as_ref(), "x/remote/log/w/t-20/0");
         }
         let (_, path) = open("s3://bucket/fluss/log/w/t-20/0").unwrap();
         assert_eq!(path.as_ref(), "fluss/log/w/t-20/0");
-        assert!(matches!(open("hdfs://n/x"), Err(Error::Unsupported(why)) if why.contains("'hdfs'")));
+        assert!(
+            matches!(open("hdfs://n/x"), Err(Error::Unsupported(why)) if why.contains("'hdfs'"))
+        );
         assert!(open("nowhere").is_err());
     }
 }
