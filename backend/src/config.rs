@@ -12,9 +12,7 @@ pub struct Rpc {
 
 impl Default for Rpc {
     fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:9060".into(),
-        }
+        Self { listen: "127.0.0.1:9060".into() }
     }
 }
 
@@ -32,10 +30,6 @@ pub struct Backend {
 
 impl Default for Backend {
     fn default() -> Self {
-        Self {
-            memory_bytes_max: 2 << 30,
-            spill_bytes_max: 50 << 30,
-            task_bytes_min: 4 << 20,
-        }
+        Self { memory_bytes_max: 2 << 30, spill_bytes_max: 50 << 30, task_bytes_min: 4 << 20 }
     }
 }

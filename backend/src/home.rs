@@ -38,11 +38,7 @@ impl HomeService {
         statements: Arc<Statements>,
         stop: CancellationToken,
     ) -> Self {
-        Self {
-            engine,
-            statements,
-            stop,
-        }
+        Self { engine, statements, stop }
     }
 
     fn accepts(&self) -> Result<(), Status> {
@@ -68,9 +64,7 @@ impl Home for HomeService {
         let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
         let engine = Arc::clone(&self.engine);
         let task = tokio::spawn(async move {
-            let ended = AssertUnwindSafe(answer(&engine, query, &sender))
-                .catch_unwind()
-                .await;
+            let ended = AssertUnwindSafe(answer(&engine, query, &sender)).catch_unwind().await;
             let failed = match ended {
                 Ok(Ok(())) => return,
                 Ok(Err(failed)) => failed,
@@ -90,9 +84,7 @@ impl Home for HomeService {
         self.accepts()?;
         let run = self.engine.plan(request.into_inner()).await;
         let run = run.map_err(|error| failure(&error).into_status())?;
-        Ok(Response::new(Explanation {
-            text: run.display(),
-        }))
+        Ok(Response::new(Explanation { text: run.display() }))
     }
 
     async fn cancel(
@@ -113,10 +105,7 @@ impl Home for HomeService {
 
 /// Runs a query and sends its rows and its end.
 async fn answer(engine: &Engine, query: Query, sender: &Sender) -> Result<(), Failure> {
-    let deadline = query
-        .options
-        .as_ref()
-        .map_or(0, |options| options.deadline_ms);
+    let deadline = query.options.as_ref().map_or(0, |options| options.deadline_ms);
     let running = metrics::gauge!("millrace_backend_queries_running");
     running.increment(1.0);
     let _running = OnDrop(move || running.decrement(1.0));
@@ -154,22 +143,12 @@ async fn send_rows(run: &mut Run, sender: &Sender) -> Result<(), Failure> {
     }
     drop(batches);
     metrics::counter!("millrace_backend_rows_sent_total").increment(rows);
-    send(
-        sender,
-        Part::End(End {
-            rows,
-            profile: run.profile().await,
-        }),
-    )
-    .await
+    send(sender, Part::End(End { rows, profile: run.profile().await })).await
 }
 
 async fn send(sender: &Sender, part: Part) -> Result<(), Failure> {
     let gone = || Failure::new(Kind::Cancelled, "the frontend is gone");
-    sender
-        .send(Ok(Rows { part: Some(part) }))
-        .await
-        .map_err(|_| gone())
+    sender.send(Ok(Rows { part: Some(part) })).await.map_err(|_| gone())
 }
 
 struct OnDrop<F: Fn()>(F);

@@ -45,8 +45,7 @@ impl UnionReads {
 
 impl Leaf for UnionReads {
     fn units(&self, plan: &dyn ExecutionPlan) -> Option<Vec<Unit>> {
-        plan.downcast_ref::<UnionReadExec>()
-            .map(UnionReadExec::units)
+        plan.downcast_ref::<UnionReadExec>().map(UnionReadExec::units)
     }
 
     fn restrict(

@@ -68,12 +68,7 @@ impl Backend {
         let address = listener.local_addr()?;
         let statements = Arc::new(Statements::default());
         let runtime = runtime(section, data_dir)?;
-        let engine = Arc::new(Engine::new(
-            runtime,
-            leaf,
-            Arc::clone(&statements),
-            section.clone(),
-        ));
+        let engine = Arc::new(Engine::new(runtime, leaf, Arc::clone(&statements), section.clone()));
         let home = HomeService::new(Arc::clone(&engine), Arc::clone(&statements), stop.clone());
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder()

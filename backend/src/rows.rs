@@ -16,9 +16,7 @@ pub(crate) struct RowWriter {
 impl RowWriter {
     /// A stream of batches with this schema.
     pub(crate) fn new(schema: &SchemaRef) -> Result<Self, ArrowError> {
-        Ok(Self {
-            writer: StreamWriter::try_new(Vec::new(), schema)?,
-        })
+        Ok(Self { writer: StreamWriter::try_new(Vec::new(), schema)? })
     }
 
     /// What is written and not taken yet: at first the schema.

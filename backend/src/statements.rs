@@ -42,11 +42,7 @@ impl Statements {
 
     /// How many queries this process works for.
     pub(crate) fn count(&self) -> usize {
-        self.running
-            .lock()
-            .values()
-            .filter(|stop| stop.strong_count() > 0)
-            .count()
+        self.running.lock().values().filter(|stop| stop.strong_count() > 0).count()
     }
 }
 

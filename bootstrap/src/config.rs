@@ -93,19 +93,13 @@ mod tests {
 
     impl Default for Config {
         fn default() -> Self {
-            Self {
-                name: "n".into(),
-                rpc: Rpc::default(),
-            }
+            Self { name: "n".into(), rpc: Rpc::default() }
         }
     }
 
     impl Default for Rpc {
         fn default() -> Self {
-            Self {
-                listen: "a:1".into(),
-                peers: vec![],
-            }
+            Self { listen: "a:1".into(), peers: vec![] }
         }
     }
 
@@ -113,35 +107,21 @@ mod tests {
     fn later_sources_win() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "name = 'f'\n[rpc]\nlisten = 'b:2'").unwrap();
-        let sets = [
-            "rpc.listen=c:3".to_string(),
-            r#"rpc.peers=["x:1","y:2"]"#.to_string(),
-        ];
+        let sets = ["rpc.listen=c:3".to_string(), r#"rpc.peers=["x:1","y:2"]"#.to_string()];
         let config: Config = load(Some(file.path()), &sets).unwrap();
-        assert_eq!(
-            (config.name.as_str(), config.rpc.listen.as_str()),
-            ("f", "c:3")
-        );
+        assert_eq!((config.name.as_str(), config.rpc.listen.as_str()), ("f", "c:3"));
         assert_eq!(config.rpc.peers, ["x:1", "y:2"]);
     }
 
     #[test]
     fn what_is_not_known_is_named() {
-        let error = load::<Config>(None, &["rpc.listn=1".into()])
-            .unwrap_err()
-            .to_string();
+        let error = load::<Config>(None, &["rpc.listn=1".into()]).unwrap_err().to_string();
         assert!(error.contains("listn"), "{error}");
-        let error = load::<Config>(None, &["rpc.listen".into()])
-            .unwrap_err()
-            .to_string();
+        let error = load::<Config>(None, &["rpc.listen".into()]).unwrap_err().to_string();
         assert!(error.contains("KEY=VALUE"), "{error}");
-        let error = load::<Config>(Some(Path::new("nowhere.toml")), &[])
-            .unwrap_err()
-            .to_string();
+        let error = load::<Config>(Some(Path::new("nowhere.toml")), &[]).unwrap_err().to_string();
         assert!(error.contains("nowhere.toml"), "{error}");
-        let error = load::<Config>(None, &["rpc.peers=1".into()])
-            .unwrap_err()
-            .to_string();
+        let error = load::<Config>(None, &["rpc.peers=1".into()]).unwrap_err().to_string();
         assert!(error.contains("peers"), "{error}");
     }
 }

@@ -10,10 +10,8 @@ use tracing_subscriber::EnvFilter;
 pub fn init_logs(filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| format!("log.level '{filter}': {e}"))?;
     // a second call (several servers in one process) keeps the first subscriber
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     Ok(())
 }
 

@@ -127,8 +127,5 @@ const KINDS: [&str; 8] = [
 ];
 
 fn without_kind(message: &str) -> &str {
-    KINDS
-        .iter()
-        .find_map(|kind| message.strip_prefix(kind))
-        .unwrap_or(message)
+    KINDS.iter().find_map(|kind| message.strip_prefix(kind)).unwrap_or(message)
 }

@@ -93,13 +93,7 @@ impl Running {
         let planner = Planner::new(Arc::clone(&catalogs), config.frontend.target_partitions)?;
         let backends = Backends::watch(config.frontend.backends.clone()).await;
         let processes = Arc::default();
-        let shared = Arc::new(Frontend {
-            config,
-            catalogs,
-            planner,
-            processes,
-            backends,
-        });
+        let shared = Arc::new(Frontend { config, catalogs, planner, processes, backends });
         let listener = Listener::start(Arc::clone(&shared), stop).await?;
         Ok(Self { shared, listener })
     }

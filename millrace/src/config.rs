@@ -54,9 +54,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: "info".into(),
-        }
+        Self { level: "info".into() }
     }
 }
 
@@ -70,9 +68,7 @@ pub struct Admin {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8030".into(),
-        }
+        Self { listen: "127.0.0.1:8030".into() }
     }
 }
 
@@ -97,11 +93,7 @@ mod tests {
 
     fn keys(prefix: &str, table: &toml::Table, all: &mut Vec<String>) {
         for (key, value) in table {
-            let key = if prefix.is_empty() {
-                key.clone()
-            } else {
-                format!("{prefix}.{key}")
-            };
+            let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
             match value {
                 toml::Value::Table(inner) => keys(&key, inner, all),
                 _ => all.push(key),

@@ -44,23 +44,9 @@ pub async fn run(role: Role, mut config: Config) -> Result<(), String> {
         Role::Frontend | Role::Standalone => Some(start_frontend(&config, &stop).await?),
     };
     let ready = readiness(frontend.as_ref(), stop.clone());
-    let admin = admin::serve(
-        &config.admin.listen,
-        metrics,
-        ready,
-        CancellationToken::new(),
-    )
-    .await;
+    let admin = admin::serve(&config.admin.listen, metrics, ready, CancellationToken::new()).await;
     let admin = admin.map_err(|e| format!("admin.listen {}: {e}", config.admin.listen))?;
-    println!(
-        "{}",
-        banner(
-            role,
-            frontend.as_ref(),
-            backend.as_ref(),
-            &admin.to_string()
-        )
-    );
+    println!("{}", banner(role, frontend.as_ref(), backend.as_ref(), &admin.to_string()));
     stop.cancelled().await;
     let within = Duration::from_millis(config.drain.timeout_ms);
     if let Some(frontend) = frontend {
@@ -97,11 +83,7 @@ fn readiness(frontend: Option<&Running>, stop: CancellationToken) -> Readiness {
             return Err("stopping".into());
         }
         match &shared {
-            Some(frontend) => frontend
-                .backends()
-                .of_query()
-                .map(|_| ())
-                .map_err(|e| e.to_string()),
+            Some(frontend) => frontend.backends().of_query().map(|_| ()).map_err(|e| e.to_string()),
             None => Ok(()),
         }
     })

@@ -31,9 +31,7 @@ impl Plugin {
 
     /// The plugin of a name.
     pub fn of(name: &[u8]) -> Option<Self> {
-        [Plugin::CachingSha2, Plugin::Native]
-            .into_iter()
-            .find(|p| p.name().as_bytes() == name)
+        [Plugin::CachingSha2, Plugin::Native].into_iter().find(|p| p.name().as_bytes() == name)
     }
 }
 
@@ -149,9 +147,6 @@ mod tests {
             assert!(open.check(plugin, &salt, b"") && open.check(plugin, &salt, b"\0"));
             assert!(!open.check(plugin, &salt, &answer(plugin, &salt, "x")));
         }
-        assert_eq!(
-            format!("{:?}", Verifier::from_password("x")),
-            "Verifier(***)"
-        );
+        assert_eq!(format!("{:?}", Verifier::from_password("x")), "Verifier(***)");
     }
 }

@@ -99,14 +99,7 @@ impl Column {
 
     /// Writes the payload of its packet.
     pub fn put(&self, out: &mut Vec<u8>) {
-        let parts = [
-            "def",
-            &self.schema,
-            &self.table,
-            &self.table,
-            &self.name,
-            &self.name,
-        ];
+        let parts = ["def", &self.schema, &self.table, &self.table, &self.name, &self.name];
         for part in parts {
             put_lenenc_bytes(out, part.as_bytes());
         }
@@ -123,11 +116,7 @@ impl Column {
 /// Type code, length and decimals.
 fn shape(field: &Field) -> (u8, u32, u8) {
     let digits = fraction_digits(field);
-    let fraction = if digits == 0 {
-        0
-    } else {
-        u32::from(digits) + 1
-    };
+    let fraction = if digits == 0 { 0 } else { u32::from(digits) + 1 };
     match field.data_type() {
         DataType::Null => (code::NULL, 0, 0),
         DataType::Boolean => (code::TINY, 1, 0),
@@ -143,11 +132,7 @@ fn shape(field: &Field) -> (u8, u32, u8) {
         DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
             let scale = u8::try_from(*scale).unwrap_or(0);
             // digits, a sign, a point
-            (
-                code::NEWDECIMAL,
-                u32::from(*precision) + 1 + u32::from(scale > 0),
-                scale,
-            )
+            (code::NEWDECIMAL, u32::from(*precision) + 1 + u32::from(scale > 0), scale)
         }
         DataType::Date32 | DataType::Date64 => (code::DATE, 10, 0),
         DataType::Time32(_) | DataType::Time64(_) => (code::TIME, 10 + fraction, digits),
@@ -170,10 +155,7 @@ pub fn fraction_digits(field: &Field) -> u8 {
         TimeUnit::Millisecond => 3,
         TimeUnit::Microsecond | TimeUnit::Nanosecond => 6,
     };
-    let said = field
-        .metadata()
-        .get(PRECISION)
-        .and_then(|digits| digits.parse().ok());
+    let said = field.metadata().get(PRECISION).and_then(|digits| digits.parse().ok());
     said.unwrap_or(held).min(held)
 }
 

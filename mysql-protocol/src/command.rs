@@ -80,19 +80,11 @@ pub fn parse(packet: &Bytes) -> Result<Command> {
             let cursor = reader.u8()? != 0;
             reader.u32()?;
             let parameters = packet.slice_ref(reader.rest());
-            Command::Execute {
-                statement,
-                cursor,
-                parameters,
-            }
+            Command::Execute { statement, cursor, parameters }
         }
         0x18 => {
             let (statement, parameter) = (reader.u32()?, reader.u16()?);
-            Command::SendLongData {
-                statement,
-                parameter,
-                data: packet.slice_ref(reader.rest()),
-            }
+            Command::SendLongData { statement, parameter, data: packet.slice_ref(reader.rest()) }
         }
         0x19 => Command::CloseStatement(reader.u32()?),
         0x1a => Command::ResetStatement(reader.u32()?),
@@ -104,6 +96,5 @@ pub fn parse(packet: &Bytes) -> Result<Command> {
 
 fn text(bytes: &[u8]) -> Result<String> {
     let text = std::str::from_utf8(bytes);
-    text.map(str::to_string)
-        .map_err(|e| Error::command(format!("the text is not UTF-8: {e}")))
+    text.map(str::to_string).map_err(|e| Error::command(format!("the text is not UTF-8: {e}")))
 }

@@ -59,12 +59,7 @@ pub struct Ok {
 
 impl Default for Ok {
     fn default() -> Self {
-        Self {
-            affected_rows: 0,
-            status: cap::STATUS_AUTOCOMMIT,
-            warnings: 0,
-            info: String::new(),
-        }
+        Self { affected_rows: 0, status: cap::STATUS_AUTOCOMMIT, warnings: 0, info: String::new() }
     }
 }
 
@@ -199,10 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// The end of column definitions or of rows, for clients that do without EOF packets or want them.
     fn put_eof(&mut self, status: u16) {
-        let ok = Ok {
-            status,
-            ..Ok::default()
-        };
+        let ok = Ok { status, ..Ok::default() };
         if self.deprecate_eof() {
             self.put(|out| out.extend_from_slice(&ok_payload(0xfe, &ok)));
         } else {
@@ -249,11 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     async fn flush_full(&mut self) -> Result<()> {
-        if self.out.len() >= BLOCK {
-            self.flush().await
-        } else {
-            Ok(())
-        }
+        if self.out.len() >= BLOCK { self.flush().await } else { Ok(()) }
     }
 
     /// Sends what is gathered: rows that a client should see before the next ones come.

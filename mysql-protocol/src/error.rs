@@ -55,11 +55,7 @@ pub struct ServerError {
 impl ServerError {
     /// An error with this number, state and message.
     pub fn new(errno: u16, sqlstate: &[u8; 5], message: impl Into<String>) -> Self {
-        Self {
-            errno,
-            sqlstate: *sqlstate,
-            message: message.into(),
-        }
+        Self { errno, sqlstate: *sqlstate, message: message.into() }
     }
 
     /// `ER_UNKNOWN_COM_ERROR`, for commands that are not served.

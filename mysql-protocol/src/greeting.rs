@@ -58,10 +58,7 @@ pub struct Response {
 
 /// Whether a packet asks for TLS rather than for a login.
 pub fn is_ssl_request(packet: &[u8]) -> bool {
-    packet.len() == 32
-        && Reader::new(packet)
-            .u32()
-            .is_ok_and(|flags| flags & cap::SSL != 0)
+    packet.len() == 32 && Reader::new(packet).u32().is_ok_and(|flags| flags & cap::SSL != 0)
 }
 
 /// Reads the answer to a greeting.

@@ -22,12 +22,7 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that refuses packets of more than `max` bytes.
     pub fn new(max: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            packet: BytesMut::new(),
-            sequence: 0,
-            max,
-        }
+        Self { buffer: BytesMut::new(), packet: BytesMut::new(), sequence: 0, max }
     }
 
     /// Changes the limit: it is small before a login.
@@ -69,10 +64,7 @@ impl Decoder {
             let sequence = header[3];
             let bytes = self.packet.len() + length;
             if bytes > self.max {
-                return Err(Error::TooLarge {
-                    bytes,
-                    max: self.max,
-                });
+                return Err(Error::TooLarge { bytes, max: self.max });
             }
             if sequence != self.sequence {
                 return Err(Error::protocol(format!(
@@ -151,10 +143,7 @@ mod tests {
             assert_eq!(bytes.len(), length + HEADER * (length / FRAME_MAX + 1));
             let mut decoder = Decoder::new(usize::MAX);
             decoder.buffer().extend_from_slice(&bytes);
-            assert!(
-                decoder.next_packet().unwrap().unwrap() == payload,
-                "{length}"
-            );
+            assert!(decoder.next_packet().unwrap().unwrap() == payload, "{length}");
             assert!(decoder.next_packet().unwrap().is_none());
         }
     }
@@ -180,10 +169,7 @@ mod tests {
     fn a_header_is_enough_to_refuse() {
         let mut decoder = Decoder::new(10);
         decoder.buffer().extend_from_slice(&[11, 0, 0, 0]);
-        assert!(matches!(
-            decoder.next_packet(),
-            Err(Error::TooLarge { bytes: 11, max: 10 })
-        ));
+        assert!(matches!(decoder.next_packet(), Err(Error::TooLarge { bytes: 11, max: 10 })));
         let mut decoder = Decoder::new(10);
         decoder.buffer().extend_from_slice(&[1, 0, 0, 7, 1]);
         assert!(matches!(decoder.next_packet(), Err(Error::Protocol(_))));

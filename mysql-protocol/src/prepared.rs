@@ -59,10 +59,7 @@ pub fn parameters(
         if let Some(data) = long(i) {
             return Ok(Parameter::Bytes(data));
         }
-        if nulls
-            .get(i / 8)
-            .is_some_and(|byte| byte >> (i % 8) & 1 == 1)
-        {
+        if nulls.get(i / 8).is_some_and(|byte| byte >> (i % 8) & 1 == 1) {
             return Ok(Parameter::Null);
         }
         read(&mut reader, *bound)
@@ -72,21 +69,13 @@ pub fn parameters(
 
 fn read(reader: &mut Reader<'_>, (code, unsigned): BoundType) -> Result<Parameter> {
     let int = |value: u64, signed: i64| {
-        if unsigned {
-            Parameter::UInt(value)
-        } else {
-            Parameter::Int(signed)
-        }
+        if unsigned { Parameter::UInt(value) } else { Parameter::Int(signed) }
     };
     Ok(match code {
         6 => Parameter::Null,
         1 => reader.u8().map(|v| int(u64::from(v), i64::from(v as i8)))?,
-        2 | 13 => reader
-            .u16()
-            .map(|v| int(u64::from(v), i64::from(v as i16)))?,
-        3 | 9 => reader
-            .u32()
-            .map(|v| int(u64::from(v), i64::from(v as i32)))?,
+        2 | 13 => reader.u16().map(|v| int(u64::from(v), i64::from(v as i16)))?,
+        3 | 9 => reader.u32().map(|v| int(u64::from(v), i64::from(v as i32)))?,
         8 => reader.uint(8).map(|v| int(v, v as i64))?,
         4 => Parameter::Float(f32::from_bits(reader.u32()?)),
         5 => Parameter::Double(f64::from_bits(reader.uint(8)?)),
@@ -145,17 +134,13 @@ mod tests {
     fn types_are_remembered() {
         let mut types = vec![];
         // two parameters, the second NULL; BIGINT −1 and VARCHAR
-        let payload = [
-            0b10, 1, 8, 0, 253, 0, 255, 255, 255, 255, 255, 255, 255, 255,
-        ];
+        let payload = [0b10, 1, 8, 0, 253, 0, 255, 255, 255, 255, 255, 255, 255, 255];
         let read = parameters(&payload, 2, &mut types, |_| None).unwrap();
         assert_eq!(read, [Parameter::Int(-1), Parameter::Null]);
         let payload = [0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 2, b'h', b'i'];
         let read = parameters(&payload, 2, &mut types, |_| None).unwrap();
         assert_eq!(read, [Parameter::Int(7), Parameter::Bytes(b"hi".to_vec())]);
-        let read = parameters(&payload[..10], 2, &mut types, |i| {
-            (i == 1).then(|| b"x".to_vec())
-        });
+        let read = parameters(&payload[..10], 2, &mut types, |i| (i == 1).then(|| b"x".to_vec()));
         assert_eq!(read.unwrap()[1], Parameter::Bytes(b"x".to_vec()));
         assert!(parameters(&payload, 3, &mut types, |_| None).is_err());
         assert!(parameters(&[0, 1, 200, 0], 1, &mut types, |_| None).is_err());

@@ -47,11 +47,7 @@ impl Rows {
         let schema = batch.schema();
         let columns = batch.columns().iter().zip(schema.fields());
         let columns = columns.map(|(array, field)| Values::new(array, field, offset_seconds));
-        Ok(Self {
-            columns: columns.collect::<Result<_, _>>()?,
-            rows: batch.num_rows(),
-            format,
-        })
+        Ok(Self { columns: columns.collect::<Result<_, _>>()?, rows: batch.num_rows(), format })
     }
 
     /// Number of rows.
@@ -68,10 +64,7 @@ impl Rows {
     pub fn put(&self, row: usize, out: &mut Vec<u8>, sequence: &mut u8) {
         let start = begin(out);
         match self.format {
-            RowFormat::Text => self
-                .columns
-                .iter()
-                .for_each(|values| values.put_text(row, out)),
+            RowFormat::Text => self.columns.iter().for_each(|values| values.put_text(row, out)),
             RowFormat::Binary => self.put_binary(row, out),
         }
         finish(out, start, sequence);
@@ -280,11 +273,7 @@ fn printed(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(array, &options)?;
     Ok((0..array.len())
-        .map(|row| {
-            array
-                .is_valid(row)
-                .then(|| formatter.value(row).to_string())
-        })
+        .map(|row| array.is_valid(row).then(|| formatter.value(row).to_string()))
         .collect())
 }
 
@@ -293,11 +282,7 @@ fn put_float(out: &mut Vec<u8>, value: impl std::fmt::Display + std::fmt::LowerE
     use std::io::Write;
     let exponent = size != 0.0 && !(1e-5..1e15).contains(&size);
     // writing into a vector does not fail
-    let _ = if exponent {
-        write!(out, "{value:e}")
-    } else {
-        write!(out, "{value}")
-    };
+    let _ = if exponent { write!(out, "{value:e}") } else { write!(out, "{value}") };
 }
 
 /// A number of `scale` fractional digits; up to 39 digits of an i128.
@@ -313,11 +298,7 @@ fn put_decimal(out: &mut Vec<u8>, value: i128, scale: i8) {
         return;
     };
     let whole = digits.len().saturating_sub(scale);
-    out.extend_from_slice(if whole == 0 {
-        b"0"
-    } else {
-        &digits.as_bytes()[..whole]
-    });
+    out.extend_from_slice(if whole == 0 { b"0" } else { &digits.as_bytes()[..whole] });
     if scale > 0 {
         out.push(b'.');
         out.resize(out.len() + scale.saturating_sub(digits.len()), b'0');

@@ -27,10 +27,8 @@ fn texts(array: ArrayRef) -> Vec<Option<String>> {
 }
 
 fn check(array: impl Array + 'static, expected: &[&str]) {
-    let got: Vec<String> = texts(Arc::new(array))
-        .into_iter()
-        .map(|t| t.unwrap_or("NULL".into()))
-        .collect();
+    let got: Vec<String> =
+        texts(Arc::new(array)).into_iter().map(|t| t.unwrap_or("NULL".into())).collect();
     assert_eq!(got, expected);
 }
 
@@ -41,33 +39,15 @@ fn numbers() {
         &["-9223372036854775808", "NULL", "7"],
     );
     check(UInt64Array::from(vec![u64::MAX]), &["18446744073709551615"]);
-    let floats = [
-        2.5,
-        2.0,
-        1e20,
-        -1.5e-7,
-        0.1,
-        100000.0,
-        f64::NAN,
-        f64::INFINITY,
-        -0.0,
-    ];
+    let floats = [2.5, 2.0, 1e20, -1.5e-7, 0.1, 100000.0, f64::NAN, f64::INFINITY, -0.0];
     check(
         Float64Array::from(floats.to_vec()),
-        &[
-            "2.5", "2", "1e20", "-1.5e-7", "0.1", "100000", "NULL", "NULL", "-0",
-        ],
+        &["2.5", "2", "1e20", "-1.5e-7", "0.1", "100000", "NULL", "NULL", "-0"],
     );
     let decimals = Decimal128Array::from(vec![12345, -5, 0, 100]);
-    check(
-        decimals.with_precision_and_scale(10, 2).unwrap(),
-        &["123.45", "-0.05", "0.00", "1.00"],
-    );
+    check(decimals.with_precision_and_scale(10, 2).unwrap(), &["123.45", "-0.05", "0.00", "1.00"]);
     let wide = Decimal128Array::from(vec![i128::from(i64::MAX) * 1000]);
-    check(
-        wide.with_precision_and_scale(38, 0).unwrap(),
-        &["9223372036854775807000"],
-    );
+    check(wide.with_precision_and_scale(38, 0).unwrap(), &["9223372036854775807000"]);
     check(BooleanArray::from(vec![true, false]), &["1", "0"]);
 }
 
@@ -75,35 +55,17 @@ fn numbers() {
 fn dates_and_times() {
     check(
         Date32Array::from(vec![0, -1, 19_723, 11_016, -719_162]),
-        &[
-            "1970-01-01",
-            "1969-12-31",
-            "2024-01-01",
-            "2000-02-29",
-            "0001-01-01",
-        ],
+        &["1970-01-01", "1969-12-31", "2024-01-01", "2000-02-29", "0001-01-01"],
     );
     check(
         Time64MicrosecondArray::from(vec![0, 86_399_999_999]),
         &["00:00:00.000000", "23:59:59.999999"],
     );
-    check(
-        TimestampSecondArray::from(vec![0, -1]),
-        &["1970-01-01 00:00:00", "1969-12-31 23:59:59"],
-    );
-    check(
-        TimestampMillisecondArray::from(vec![1_700_000_000_123]),
-        &["2023-11-14 22:13:20.123"],
-    );
-    check(
-        TimestampNanosecondArray::from(vec![-1]),
-        &["1969-12-31 23:59:59.999999"],
-    );
+    check(TimestampSecondArray::from(vec![0, -1]), &["1970-01-01 00:00:00", "1969-12-31 23:59:59"]);
+    check(TimestampMillisecondArray::from(vec![1_700_000_000_123]), &["2023-11-14 22:13:20.123"]);
+    check(TimestampNanosecondArray::from(vec![-1]), &["1969-12-31 23:59:59.999999"]);
     // a zone moves to the session's offset, here one hour east
-    check(
-        TimestampSecondArray::from(vec![0]).with_timezone("UTC"),
-        &["1970-01-01 01:00:00"],
-    );
+    check(TimestampSecondArray::from(vec![0]).with_timezone("UTC"), &["1970-01-01 01:00:00"]);
 }
 
 #[test]
@@ -139,10 +101,7 @@ fn binary_rows() {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("a", Arc::new(Int64Array::from(vec![Some(-2), None]))),
         ("b", Arc::new(StringArray::from(vec![Some("hi"), Some("")]))),
-        (
-            "t",
-            Arc::new(TimestampMillisecondArray::from(vec![Some(1), None])),
-        ),
+        ("t", Arc::new(TimestampMillisecondArray::from(vec![Some(1), None]))),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let rows = Rows::new(&batch, RowFormat::Binary, 0).unwrap();

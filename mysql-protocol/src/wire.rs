@@ -32,10 +32,7 @@ impl<'a> Reader<'a> {
     /// An unsigned integer of up to eight bytes.
     pub fn uint(&mut self, bytes: usize) -> Result<u64> {
         let taken = self.take(bytes)?;
-        Ok(taken
-            .iter()
-            .rev()
-            .fold(0, |value, byte| value << 8 | u64::from(*byte)))
+        Ok(taken.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
     /// One byte.
@@ -113,16 +110,7 @@ mod tests {
 
     #[test]
     fn lengths_round_trip() {
-        for value in [
-            0,
-            250,
-            251,
-            0xffff,
-            0x1_0000,
-            0xff_ffff,
-            0x100_0000,
-            u64::MAX,
-        ] {
+        for value in [0, 250, 251, 0xffff, 0x1_0000, 0xff_ffff, 0x100_0000, u64::MAX] {
             let mut out = vec![];
             put_lenenc(&mut out, value);
             let mut reader = Reader::new(&out);

@@ -13,9 +13,7 @@ const NANOS_PER_MILLI: i64 = 1_000_000;
 /// A Paimon value as a scalar of the column's Arrow type.
 pub(crate) fn scalar(datum: Option<Datum>, data_type: &DataType) -> Result<ScalarValue> {
     let mismatch = |datum: &Datum| {
-        LakeError::corrupt(format!(
-            "value {datum:?} in the place of one of type {data_type}"
-        ))
+        LakeError::corrupt(format!("value {datum:?} in the place of one of type {data_type}"))
     };
     let Some(datum) = datum else {
         return Ok(ScalarValue::try_from(data_type)?);
@@ -29,12 +27,9 @@ pub(crate) fn scalar(datum: Option<Datum>, data_type: &DataType) -> Result<Scala
         (Datum::Double(value), DataType::Float64) => ScalarValue::Float64(Some(value)),
         (Datum::String(value), DataType::Utf8View) => ScalarValue::Utf8View(Some(value)),
         (Datum::Bytes(value), DataType::BinaryView) => ScalarValue::BinaryView(Some(value)),
-        (
-            Datum::Decimal {
-                unscaled, scale, ..
-            },
-            DataType::Decimal128(precision, to),
-        ) if i64::from(scale) == i64::from(*to) => {
+        (Datum::Decimal { unscaled, scale, .. }, DataType::Decimal128(precision, to))
+            if i64::from(scale) == i64::from(*to) =>
+        {
             ScalarValue::Decimal128(Some(unscaled), *precision, *to)
         }
         (datum, _) => return Err(mismatch(&datum)),
@@ -57,9 +52,9 @@ fn integer(datum: &Datum, data_type: &DataType) -> Option<i64> {
             DataType::Timestamp(unit, _),
         ) => match unit {
             TimeUnit::Millisecond => Some(*millis),
-            TimeUnit::Microsecond => millis
-                .checked_mul(1000)?
-                .checked_add(i64::from(*nanos) / 1000),
+            TimeUnit::Microsecond => {
+                millis.checked_mul(1000)?.checked_add(i64::from(*nanos) / 1000)
+            }
             _ => None,
         },
         _ => None,
@@ -93,9 +88,8 @@ pub(crate) fn of_file(
     schema: &LakeSchema,
 ) -> Vec<ColumnBounds> {
     let columns = table.fields().iter().zip(schema.columns.fields());
-    let bounds = columns
-        .filter(|(field, _)| is_exact(field.data_type()))
-        .filter_map(|(field, column)| {
+    let bounds =
+        columns.filter(|(field, _)| is_exact(field.data_type())).filter_map(|(field, column)| {
             let stats = meta.value_stats_for_field(table.id(), table.fields(), field)?;
             Some(ColumnBounds {
                 field_id: field.id(),

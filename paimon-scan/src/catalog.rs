@@ -22,9 +22,7 @@ const LOOK_UP: Duration = Duration::from_secs(10);
 /// Waits for the metadata reader, which has no deadlines of its own.
 pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
     let late = || LakeError::Unavailable(format!("no answer within {limit:?}").into());
-    tokio::time::timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(late()))
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// A Paimon catalog on a file system or object store. Cheap to clone.
@@ -50,18 +48,12 @@ impl LakeCatalog {
     /// `Option` when Paimon does not take the options.
     pub fn open(options: &LakeOptions) -> Result<Self> {
         let mut paimon = Options::new();
-        for (key, value) in storage::defaults(options)?
-            .into_iter()
-            .chain(options.iter())
-        {
+        for (key, value) in storage::defaults(options)?.into_iter().chain(options.iter()) {
             paimon.set(key, value);
         }
         let catalog = FileSystemCatalog::new(paimon)
             .map_err(|error| LakeError::from_paimon(error, "catalog", None))?;
-        Ok(Self {
-            catalog: Arc::new(catalog),
-            options: Arc::new(options.clone()),
-        })
+        Ok(Self { catalog: Arc::new(catalog), options: Arc::new(options.clone()) })
     }
 
     /// Databases of the lake.
@@ -96,26 +88,16 @@ impl LakeCatalog {
         let full = format!("{database}.{name}");
         // Paimon reads `t$branch_x` as a branch and `t$files` as a system table
         if name.contains('$') {
-            return Err(LakeError::NotFound {
-                what: format!("table {full}"),
-            });
+            return Err(LakeError::NotFound { what: format!("table {full}") });
         }
         let table = within(LOOK_UP, async {
-            let table = self
-                .catalog
-                .get_table(&Identifier::new(database, name))
-                .await;
+            let table = self.catalog.get_table(&Identifier::new(database, name)).await;
             table.map_err(|error| LakeError::from_paimon(error, &full, None))
         });
         let table = table.await?;
         let kind = refusal::kind_of(&full, table.schema())?;
         let schema = LakeSchema::of(&full, table.schema(), kind)?;
-        Ok(LakeTable {
-            table,
-            name: full,
-            schema,
-            options: Arc::clone(&self.options),
-        })
+        Ok(LakeTable { table, name: full, schema, options: Arc::clone(&self.options) })
     }
 }
 

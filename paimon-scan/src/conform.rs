@@ -25,10 +25,7 @@ pub(crate) fn obstacle(from: &Field, to: &Field) -> Option<String> {
             to.iter().find_map(|to| match child(from, to) {
                 Some(position) => obstacle(&from[position], to),
                 None if to.is_nullable() => None,
-                None => Some(format!(
-                    "field {:?} is not in the file and not nullable",
-                    to.name()
-                )),
+                None => Some(format!("field {:?} is not in the file and not nullable", to.name())),
             })
         }
         (DataType::List(from), DataType::List(to)) => obstacle(from, to),
@@ -37,18 +34,15 @@ pub(crate) fn obstacle(from: &Field, to: &Field) -> Option<String> {
                 (DataType::Struct(from), DataType::Struct(to))
                     if from.len() == 2 && to.len() == 2 =>
                 {
-                    from.iter()
-                        .zip(to)
-                        .find_map(|(from, to)| obstacle(from, to))
+                    from.iter().zip(to).find_map(|(from, to)| obstacle(from, to))
                 }
                 _ => Some("malformed map".into()),
             }
         }
         (from_type, to_type) if keeps_values(from_type, to_type) => None,
-        (from_type, to_type) => Some(format!(
-            "{:?}: the file has {from_type}, the table {to_type}",
-            to.name()
-        )),
+        (from_type, to_type) => {
+            Some(format!("{:?}: the file has {from_type}, the table {to_type}", to.name()))
+        }
     }
 }
 
@@ -94,21 +88,13 @@ fn conform(array: &ArrayRef, from: &Field, to: &Field) -> Result<ArrayRef> {
             let list = array.as_list::<i32>();
             let values = conform(list.values(), from, to)?;
             let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
-            Ok(Arc::new(ListArray::try_new(
-                Arc::clone(to),
-                offsets,
-                values,
-                nulls,
-            )?))
+            Ok(Arc::new(ListArray::try_new(Arc::clone(to), offsets, values, nulls)?))
         }
         (DataType::Map(from, _), DataType::Map(to, sorted)) => {
             Ok(Arc::new(conform_map(array.as_map(), from, to, *sorted)?))
         }
         _ => {
-            let strict = CastOptions {
-                safe: false,
-                ..CastOptions::default()
-            };
+            let strict = CastOptions { safe: false, ..CastOptions::default() };
             Ok(cast_with_options(array, to.data_type(), &strict)?)
         }
     }
@@ -121,12 +107,7 @@ fn conform_struct(array: &StructArray, from: &Fields, to: &Fields) -> Result<Str
     };
     let columns = to.iter().map(column).collect::<Result<Vec<_>>>()?;
     let nulls = array.nulls().cloned();
-    Ok(StructArray::try_new_with_length(
-        to.clone(),
-        columns,
-        nulls,
-        array.len(),
-    )?)
+    Ok(StructArray::try_new_with_length(to.clone(), columns, nulls, array.len())?)
 }
 
 /// Keys and values have no ids: they go by position.
@@ -141,13 +122,7 @@ fn conform_map(map: &MapArray, from: &Field, to: &FieldRef, sorted: bool) -> Res
         .collect::<Result<Vec<_>>>()?;
     let entries = StructArray::try_new(fields.clone(), columns, map.entries().nulls().cloned())?;
     let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
-    Ok(MapArray::try_new(
-        Arc::clone(to),
-        offsets,
-        entries,
-        nulls,
-        sorted,
-    )?)
+    Ok(MapArray::try_new(Arc::clone(to), offsets, entries, nulls, sorted)?)
 }
 
 /// Evaluates a file's column as the table's.
@@ -213,11 +188,7 @@ impl PhysicalExpr for ConformExpr {
         let Ok([input]) = <[_; 1]>::try_from(children) else {
             return exec_err!("conform takes one input");
         };
-        Ok(Arc::new(Self {
-            input,
-            from: Arc::clone(&self.from),
-            to: Arc::clone(&self.to),
-        }))
+        Ok(Arc::new(Self { input, from: Arc::clone(&self.from), to: Arc::clone(&self.to) }))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

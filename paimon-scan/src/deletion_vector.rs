@@ -38,32 +38,16 @@ pub(crate) async fn load(
         return Err(context(format!("{} bytes", vector.length)));
     }
     // stores cut a range that reaches beyond the end of the file
-    let range = vector.offset
-        ..vector
-            .offset
-            .saturating_add(vector.length)
-            .saturating_add(FRAME);
+    let range = vector.offset..vector.offset.saturating_add(vector.length).saturating_add(FRAME);
     let options = GetOptions::new().with_range(Some(range));
-    let found = store
-        .get_opts(path, options)
-        .await
-        .map_err(LakeError::from_store)?;
+    let found = store.get_opts(path, options).await.map_err(LakeError::from_store)?;
     let bytes = found.bytes().await.map_err(LakeError::from_store)?;
     let deleted = decode(&bytes).map_err(context)?;
-    if vector
-        .cardinality
-        .is_some_and(|expected| expected != deleted.len())
-    {
-        return Err(context(format!(
-            "{} rows, the manifest says {vector:?}",
-            deleted.len()
-        )));
+    if vector.cardinality.is_some_and(|expected| expected != deleted.len()) {
+        return Err(context(format!("{} rows, the manifest says {vector:?}", deleted.len())));
     }
     if deleted.max().is_some_and(|last| u64::from(last) >= rows) {
-        return Err(context(format!(
-            "row {:?} of a file with {rows}",
-            deleted.max()
-        )));
+        return Err(context(format!("row {:?} of a file with {rows}", deleted.max())));
     }
     Ok(deleted)
 }
@@ -71,12 +55,8 @@ pub(crate) async fn load(
 /// Decodes a deletion vector; bytes after it are ignored.
 fn decode(bytes: &[u8]) -> Result<RoaringBitmap, String> {
     let mut rest = bytes;
-    let length = rest
-        .try_get_u32()
-        .map_err(|_| "cut off before its length")? as usize;
-    let framed = length
-        .checked_add(4)
-        .filter(|framed| *framed <= rest.len() && length >= 4);
+    let length = rest.try_get_u32().map_err(|_| "cut off before its length")? as usize;
+    let framed = length.checked_add(4).filter(|framed| *framed <= rest.len() && length >= 4);
     let Some(framed) = framed else {
         return Err(format!("{length} bytes long, {} present", rest.len()));
     };
@@ -114,19 +94,13 @@ pub(crate) fn selection(deleted: &RoaringBitmap, rows: u64) -> RowSelection {
     // `skip_from..next` is the run of deleted rows being collected
     for row in deleted.iter().map(u64::from).take_while(|row| *row < rows) {
         if row != next {
-            push(
-                &mut selectors,
-                RowSelector::skip((next - skip_from) as usize),
-            );
+            push(&mut selectors, RowSelector::skip((next - skip_from) as usize));
             push(&mut selectors, RowSelector::select((row - next) as usize));
             skip_from = row;
         }
         next = row + 1;
     }
-    push(
-        &mut selectors,
-        RowSelector::skip((next - skip_from) as usize),
-    );
+    push(&mut selectors, RowSelector::skip((next - skip_from) as usize));
     push(&mut selectors, RowSelector::select((rows - next) as usize));
     RowSelection::from(selectors)
 }
@@ -162,9 +136,7 @@ mod tests {
     }
 
     fn sample() -> RoaringBitmap {
-        (0..5000u32)
-            .filter(|row| row % 3 == 0 || (1000..2000).contains(row))
-            .collect()
+        (0..5000u32).filter(|row| row % 3 == 0 || (1000..2000).contains(row)).collect()
     }
 
     #[test]
@@ -187,11 +159,7 @@ mod tests {
                         let at = random.random_range(0..good.len());
                         bad[at] ^= 1 << random.random_range(0..8);
                     }
-                    _ => {
-                        bad = (0..random.random_range(0..64))
-                            .map(|_| random.random())
-                            .collect()
-                    }
+                    _ => bad = (0..random.random_range(0..64)).map(|_| random.random()).collect(),
                 }
                 assert!(decode(&bad).is_err());
                 // the parsers behind the checksum must hold as well

@@ -64,17 +64,11 @@ pub enum LakeError {
 
 impl LakeError {
     pub(crate) fn unsupported(table: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Unsupported {
-            table: table.into(),
-            what: what.into(),
-        }
+        Self::Unsupported { table: table.into(), what: what.into() }
     }
 
     pub(crate) fn option(option: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Option {
-            option: option.into(),
-            problem: problem.into(),
-        }
+        Self::Option { option: option.into(), problem: problem.into() }
     }
 
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {
@@ -107,25 +101,21 @@ impl LakeError {
     pub(crate) fn from_paimon(error: paimon::Error, table: &str, snapshot_id: Option<i64>) -> Self {
         use paimon::Error as P;
         match (error, snapshot_id) {
-            (P::SnapshotNotExist { snapshot_id }, _) => Self::SnapshotGone {
-                table: table.into(),
-                snapshot_id,
-            },
+            (P::SnapshotNotExist { snapshot_id }, _) => {
+                Self::SnapshotGone { table: table.into(), snapshot_id }
+            }
             // A manifest that the snapshot names is missing: expiry runs between the two reads.
             (P::IoUnexpected { source, .. }, Some(snapshot_id))
                 if source.kind().to_string() == "NotFound" =>
             {
-                Self::SnapshotGone {
-                    table: table.into(),
-                    snapshot_id,
-                }
+                Self::SnapshotGone { table: table.into(), snapshot_id }
             }
-            (P::DatabaseNotExist { database }, _) => Self::NotFound {
-                what: format!("database {database}"),
-            },
-            (P::TableNotExist { full_name }, _) => Self::NotFound {
-                what: format!("table {full_name}"),
-            },
+            (P::DatabaseNotExist { database }, _) => {
+                Self::NotFound { what: format!("database {database}") }
+            }
+            (P::TableNotExist { full_name }, _) => {
+                Self::NotFound { what: format!("table {full_name}") }
+            }
             (P::IdentifierInvalid { message }, _) => Self::NotFound { what: message },
             (P::Unsupported { message } | P::IoUnsupported { message }, _) => {
                 Self::unsupported(table, message)
@@ -181,10 +171,7 @@ mod tests {
             DataFusionError::External(Box::new(LakeError::Execution(gone().into()))),
         ];
         for error in wrapped {
-            assert!(
-                LakeError::find(&error).is_some_and(LakeError::is_expired),
-                "{error:?}"
-            );
+            assert!(LakeError::find(&error).is_some_and(LakeError::is_expired), "{error:?}");
         }
         assert!(LakeError::find(&DataFusionError::Execution("gone".into())).is_none());
     }

@@ -36,10 +36,7 @@ fn check_fields(old: &[DataField], new: &[DataField]) -> Result<(), String> {
             && !keeps_values(before.data_type(), field.data_type())
         {
             let (from, to) = (before.data_type(), field.data_type());
-            return Err(format!(
-                "column {:?} changed from {from:?} to {to:?}",
-                field.name()
-            ));
+            return Err(format!("column {:?} changed from {from:?} to {to:?}", field.name()));
         }
     }
     Ok(())
@@ -124,16 +121,8 @@ mod tests {
             (at(3), at(6), true),
             (at(6), at(3), false),
             (at(3), local(3), false),
-            (
-                T::Array(ArrayType::new(int())),
-                T::Array(ArrayType::new(big())),
-                true,
-            ),
-            (
-                T::Array(ArrayType::new(big())),
-                T::Array(ArrayType::new(int())),
-                false,
-            ),
+            (T::Array(ArrayType::new(int())), T::Array(ArrayType::new(big())), true),
+            (T::Array(ArrayType::new(big())), T::Array(ArrayType::new(int())), false),
             // renamed, added, dropped
             (
                 row(&[(1, "a", int()), (2, "b", int())]),
@@ -150,21 +139,14 @@ mod tests {
     #[test]
     fn keys_keep_their_type() {
         let schema = |id, of: T, key: &[&str]| {
-            let schema = Schema::builder()
-                .column("k", of)
-                .column("v", T::Int(IntType::new()));
-            let schema = schema
-                .primary_key(key.iter().copied())
-                .option("bucket", "1");
+            let schema = Schema::builder().column("k", of).column("v", T::Int(IntType::new()));
+            let schema = schema.primary_key(key.iter().copied()).option("bucket", "1");
             TableSchema::new(id, &schema.build().unwrap())
         };
         let old = schema(0, T::Int(IntType::with_nullable(false)), &["k"]);
         let new = schema(1, T::BigInt(BigIntType::with_nullable(false)), &["k"]);
         assert!(check("t", &old, &old).is_ok());
         let error = check("t", &old, &new).unwrap_err().to_string();
-        assert!(
-            error.contains("\"k\"") && error.contains("schema 0"),
-            "{error}"
-        );
+        assert!(error.contains("\"k\"") && error.contains("schema 0"), "{error}");
     }
 }

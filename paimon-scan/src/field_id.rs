@@ -33,11 +33,7 @@ struct FieldIdAdapter {
 
 impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        Ok(Arc::new(FieldIdAdapter {
-            table,
-            file,
-            required: Arc::clone(&self.required),
-        }))
+        Ok(Arc::new(FieldIdAdapter { table, file, required: Arc::clone(&self.required) }))
     }
 }
 
@@ -57,12 +53,8 @@ impl FieldIdAdapter {
         let Some(id) = field_id(wanted) else {
             return exec_err!("column {:?} of the table has no field id", column.name());
         };
-        let mut found = self
-            .file
-            .fields()
-            .iter()
-            .enumerate()
-            .filter(|(_, field)| field_id(field) == Some(id));
+        let mut found =
+            self.file.fields().iter().enumerate().filter(|(_, field)| field_id(field) == Some(id));
         let Some((position, field)) = found.next() else {
             return self.absent(wanted, id);
         };
@@ -83,10 +75,7 @@ impl FieldIdAdapter {
     /// A column added after the file was written is null in it.
     fn absent(&self, wanted: &Field, id: i32) -> Result<Arc<dyn PhysicalExpr>> {
         if !wanted.is_nullable() || self.required.contains(&id) {
-            return exec_err!(
-                "column {:?} (field id {id}) is not in the file",
-                wanted.name()
-            );
+            return exec_err!("column {:?} (field id {id}) is not in the file", wanted.name());
         }
         let null = ScalarValue::try_from(wanted.data_type())?;
         let metadata = Some(wanted.metadata().into());
@@ -103,24 +92,15 @@ mod tests {
 
     fn rewrite(file: Vec<Field>, wanted: Field) -> Result<String> {
         let table = Arc::new(Schema::new(vec![wanted]));
-        let factory = FieldIdAdapterFactory {
-            required: Arc::new(HashSet::from([9])),
-        };
+        let factory = FieldIdAdapterFactory { required: Arc::new(HashSet::from([9])) };
         let adapter = factory.create(Arc::clone(&table), Arc::new(Schema::new(file)))?;
-        Ok(adapter
-            .rewrite(Arc::new(Column::new(table.field(0).name(), 0)))?
-            .to_string())
+        Ok(adapter.rewrite(Arc::new(Column::new(table.field(0).name(), 0)))?.to_string())
     }
 
     #[test]
     fn columns_are_found_by_id_and_nothing_is_guessed() {
         let of = |id, data_type| field_with_id("c", data_type, true, id);
-        let file = || {
-            vec![
-                Field::new("bare", DataType::Int64, true),
-                of(5, DataType::Int32),
-            ]
-        };
+        let file = || vec![Field::new("bare", DataType::Int64, true), of(5, DataType::Int32)];
         let read = |wanted| rewrite(file(), wanted);
         assert_eq!(read(of(5, DataType::Int32)).unwrap(), "c@1");
         assert_eq!(read(of(5, DataType::Int64)).unwrap(), "conform(c@1, Int64)");

@@ -144,18 +144,10 @@ impl LakeFile {
         if self.delete_rows.is_some_and(|deletes| deletes > self.rows) {
             return wrong("more deletes than rows");
         }
-        if self
-            .key_range
-            .as_ref()
-            .is_some_and(|range| range.min > range.max)
-        {
+        if self.key_range.as_ref().is_some_and(|range| range.min > range.max) {
             return wrong("smallest key above largest key");
         }
-        if self
-            .section
-            .as_ref()
-            .is_some_and(|section| section.files == 0)
-        {
+        if self.section.as_ref().is_some_and(|section| section.files == 0) {
             return wrong("section without files");
         }
         match &self.deletion_vector {
@@ -186,12 +178,7 @@ mod tests {
                 length: 20,
                 cardinality: Some(3),
             }),
-            bounds: vec![ColumnBounds {
-                field_id: 1,
-                min: -5,
-                max: 7,
-                nulls: None,
-            }],
+            bounds: vec![ColumnBounds { field_id: 1, min: -5, max: 7, nulls: None }],
             ..LakeFile::default()
         }
     }

@@ -23,10 +23,8 @@ impl KeyEncoder {
     /// # Errors
     /// `Unsupported` for a type that cannot be a key.
     pub fn new<'a>(columns: impl IntoIterator<Item = &'a Field>) -> Result<Self> {
-        let fields: Vec<SortField> = columns
-            .into_iter()
-            .map(|field| SortField::new(field.data_type().clone()))
-            .collect();
+        let fields: Vec<SortField> =
+            columns.into_iter().map(|field| SortField::new(field.data_type().clone())).collect();
         let converter = RowConverter::new(fields)
             .map_err(|error| LakeError::unsupported("with this primary key", error.to_string()))?;
         Ok(Self { converter })
@@ -49,19 +47,11 @@ fn canonical(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Float32 => {
             let one = |v: f32| if v.is_nan() { f32::NAN } else { v + 0.0 };
-            Arc::new(
-                column
-                    .as_primitive::<Float32Type>()
-                    .unary::<_, Float32Type>(one),
-            )
+            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(one))
         }
         DataType::Float64 => {
             let one = |v: f64| if v.is_nan() { f64::NAN } else { v + 0.0 };
-            Arc::new(
-                column
-                    .as_primitive::<Float64Type>()
-                    .unary::<_, Float64Type>(one),
-            )
+            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(one))
         }
         _ => Arc::clone(column),
     }
@@ -75,10 +65,8 @@ mod tests {
 
     #[test]
     fn bytes_compare_as_keys_and_floats_are_canonical() {
-        let fields = [
-            Field::new("a", DataType::Utf8View, false),
-            Field::new("b", DataType::Int64, false),
-        ];
+        let fields =
+            [Field::new("a", DataType::Utf8View, false), Field::new("b", DataType::Int64, false)];
         let encoder = KeyEncoder::new(&fields).unwrap();
         let a: ArrayRef = Arc::new(StringViewArray::from(vec!["a", "a", "ab", "b"]));
         let b: ArrayRef = Arc::new(Int64Array::from(vec![-1, 256, 0, i64::MIN]));

@@ -36,12 +36,7 @@ impl KeySet {
 
     /// The key's number, and whether it was known before.
     pub(crate) fn get_or_insert(&mut self, key: &[u8]) -> (u32, bool) {
-        let Self {
-            bytes,
-            ends,
-            table,
-            hasher,
-        } = self;
+        let Self { bytes, ends, table, hasher } = self;
         let same = |number: &u32| Self::at(bytes, ends, *number) == key;
         let rehash = |number: &u32| hasher.hash_one(Self::at(bytes, ends, *number));
         match table.entry(hasher.hash_one(key), same, rehash) {
@@ -126,12 +121,7 @@ mod tests {
 
     #[test]
     fn the_largest_sequence_number_wins_and_equal_ones_are_refused() {
-        let at = |sequence, row| Version {
-            sequence,
-            file: 0,
-            row,
-            delete: false,
-        };
+        let at = |sequence, row| Version { sequence, file: 0, row, delete: false };
         let mut winners = Winners::default();
         assert_eq!(winners.offer(b"a", at(5, 0)).unwrap(), None);
         assert_eq!(winners.offer(b"b", at(1, 1)).unwrap(), None);

@@ -37,10 +37,8 @@ impl LakeOptions {
         K: Into<String>,
         V: Into<String>,
     {
-        let options: BTreeMap<String, String> = options
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect();
+        let options: BTreeMap<String, String> =
+            options.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let this = Self { options };
         if let Some(metastore) = this.get("metastore")
             && metastore != "filesystem"
@@ -69,17 +67,12 @@ impl LakeOptions {
 
     /// All options in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.options
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
+        self.options.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Encodes the options, secrets included: only for connections between our own processes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Wire {
-            options: self.options.clone(),
-        }
-        .encode_to_vec()
+        Wire { options: self.options.clone() }.encode_to_vec()
     }
 
     /// Decodes and checks what [`Self::to_bytes`] wrote.
@@ -122,15 +115,9 @@ mod tests {
     fn secrets_are_masked_and_survive_the_wire() {
         let options = s3();
         let shown = format!("{options:?}");
-        assert!(
-            !shown.contains("AKID") && !shown.contains("very secret"),
-            "{shown}"
-        );
+        assert!(!shown.contains("AKID") && !shown.contains("very secret"), "{shown}");
         assert!(shown.contains("s3://bucket/lake"));
-        assert_eq!(
-            LakeOptions::from_bytes(&options.to_bytes()).unwrap(),
-            options
-        );
+        assert_eq!(LakeOptions::from_bytes(&options.to_bytes()).unwrap(), options);
         assert!(LakeOptions::from_bytes(b"\xff\xff").is_err());
     }
 
@@ -141,16 +128,11 @@ mod tests {
             (&[("metastore", "filesystem")], "warehouse"),
             (&[("warehouse", "oss://bucket/x")], "oss"),
             (&[("warehouse", "relative/path")], "warehouse"),
-            (
-                &[("warehouse", "s3://b/x"), ("s3.sse.type", "kms")],
-                "s3.sse.type",
-            ),
+            (&[("warehouse", "s3://b/x"), ("s3.sse.type", "kms")], "s3.sse.type"),
             (&[("warehouse", "s3:///x")], "s3:///x"),
         ];
         for (options, named) in cases {
-            let error = LakeOptions::new(options.iter().copied())
-                .unwrap_err()
-                .to_string();
+            let error = LakeOptions::new(options.iter().copied()).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }
     }

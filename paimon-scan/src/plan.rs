@@ -84,11 +84,8 @@ impl LakeTable {
             None => snapshots.get_latest_snapshot().await,
         };
         let found = found.map_err(|error| self.error(error, snapshot_id))?;
-        let mut plan = LakePlan {
-            snapshot_id: None,
-            schema: self.schema.clone(),
-            buckets: Vec::new(),
-        };
+        let mut plan =
+            LakePlan { snapshot_id: None, schema: self.schema.clone(), buckets: Vec::new() };
         if let Some(snapshot) = found {
             plan.snapshot_id = Some(snapshot.id());
             plan.buckets = self.buckets(&snapshot).await?;
@@ -142,14 +139,10 @@ impl LakeTable {
             return Err(refuse(format!("data file {path:?} is not Parquet")));
         }
         if meta.first_row_id.is_some() || meta.write_cols.is_some() {
-            return Err(refuse(format!(
-                "data file {path:?} holds a part of the columns"
-            )));
+            return Err(refuse(format!("data file {path:?} holds a part of the columns")));
         }
         if meta.level == 0 && self.schema.kind == TableKind::DeletionVectors {
-            return Err(refuse(format!(
-                "data file {path:?} is not covered by deletion vectors"
-            )));
+            return Err(refuse(format!("data file {path:?} is not covered by deletion vectors")));
         }
         let count = |value: i64, what: &str| {
             let wrong = |_| LakeError::corrupt(format!("{what} of {path:?} is {value}"));
@@ -186,15 +179,11 @@ impl LakeTable {
     fn values(&self, row: &BinaryRow, columns: &[usize]) -> Result<Vec<ScalarValue>> {
         if usize::try_from(row.arity()).ok() != Some(columns.len()) {
             let (have, want) = (row.arity(), columns.len());
-            return Err(LakeError::corrupt(format!(
-                "row of {have} values in place of {want}"
-            )));
+            return Err(LakeError::corrupt(format!("row of {have} values in place of {want}")));
         }
         let value = |(position, column): (usize, &usize)| {
             let paimon = self.table.schema().fields()[*column].data_type();
-            let datum = row
-                .get_datum(position, paimon)
-                .map_err(|error| self.error(error, None))?;
+            let datum = row.get_datum(position, paimon).map_err(|error| self.error(error, None))?;
             bounds::scalar(datum, self.schema.columns.field(*column).data_type())
         };
         columns.iter().enumerate().map(value).collect()
@@ -213,25 +202,17 @@ impl LakeTable {
             let row =
                 BinaryRow::from_serialized_bytes(bytes).map_err(|error| self.error(error, None))?;
             let values = self.values(&row, &key)?;
-            let columns: Vec<ArrayRef> = values
-                .iter()
-                .map(ScalarValue::to_array)
-                .collect::<Result<_, _>>()?;
+            let columns: Vec<ArrayRef> =
+                values.iter().map(ScalarValue::to_array).collect::<Result<_, _>>()?;
             Ok(encoder.encode(&columns)?.row(0).as_ref().to_vec())
         };
-        Ok(Some(KeyRange {
-            min: encode(&meta.min_key)?,
-            max: encode(&meta.max_key)?,
-        }))
+        Ok(Some(KeyRange { min: encode(&meta.min_key)?, max: encode(&meta.max_key)? }))
     }
 
     /// Files of older schemas must be readable as the current one without losing anything.
     async fn check_schemas(&self, splits: &[DataSplit]) -> Result<()> {
-        let ids: HashSet<i64> = splits
-            .iter()
-            .flat_map(|split| split.data_files())
-            .map(|meta| meta.schema_id)
-            .collect();
+        let ids: HashSet<i64> =
+            splits.iter().flat_map(|split| split.data_files()).map(|meta| meta.schema_id).collect();
         for id in ids.into_iter().filter(|id| *id != self.schema.id) {
             let old = self.table.schema_manager().schema(id).await;
             let old = old.map_err(|error| self.error(error, None))?;
@@ -245,25 +226,14 @@ impl LakeTable {
         let Some(name) = snapshot.index_manifest() else {
             return Ok(());
         };
-        if self
-            .table
-            .schema()
-            .core_options()
-            .deletion_vectors_enabled()
-        {
+        if self.table.schema().core_options().deletion_vectors_enabled() {
             return Ok(());
         }
-        let path = format!(
-            "{}/manifest/{name}",
-            self.table.location().trim_end_matches('/')
-        );
+        let path = format!("{}/manifest/{name}", self.table.location().trim_end_matches('/'));
         let entries = IndexManifest::read(self.table.file_io(), &path)
             .await
             .map_err(|error| self.error(error, Some(snapshot.id())))?;
-        match entries
-            .iter()
-            .any(|entry| entry.index_file.deletion_vectors_ranges.is_some())
-        {
+        match entries.iter().any(|entry| entry.index_file.deletion_vectors_ranges.is_some()) {
             true => Err(LakeError::unsupported(
                 &self.name,
                 "deletion vectors in a table whose option deletion-vectors.enabled is off",
@@ -278,9 +248,7 @@ impl LakeTable {
             return Ok(());
         };
         let files = splits.iter().flat_map(|split| split.data_files());
-        let planned: i64 = files
-            .map(|meta| meta.row_count)
-            .fold(0, i64::saturating_add);
+        let planned: i64 = files.map(|meta| meta.row_count).fold(0, i64::saturating_add);
         let complete = match self.schema.kind {
             TableKind::Append | TableKind::Deduplicate => planned == total,
             // level 0 is left out

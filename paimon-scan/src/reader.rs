@@ -37,14 +37,8 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
         let path = file.object_meta.location.clone();
-        let inner = self
-            .cached
-            .create_reader(partition, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(LakeFileReader {
-            inner,
-            store: Arc::clone(&self.store),
-            path,
-        }))
+        let inner = self.cached.create_reader(partition, file, metadata_size_hint, metrics)?;
+        Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path }))
     }
 }
 
@@ -57,9 +51,9 @@ struct LakeFileReader {
 async fn explain<T>(store: &dyn ObjectStore, path: &Path, result: Result<T>) -> Result<T> {
     let Err(error) = result else { return result };
     match store.head(path).await {
-        Err(gone @ object_store::Error::NotFound { .. }) => Err(ParquetError::External(Box::new(
-            LakeError::from_store(gone),
-        ))),
+        Err(gone @ object_store::Error::NotFound { .. }) => {
+            Err(ParquetError::External(Box::new(LakeError::from_store(gone))))
+        }
         _ => Err(error),
     }
 }

@@ -39,56 +39,31 @@ const IGNORE_DELETE: &str = ".ignore-delete";
 pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
     let refuse = |what: String| Err(LakeError::unsupported(table, what));
     let options = schema.options();
-    let named = |key: &str| {
-        options
-            .get(key)
-            .map(|value| format!("option {key} = {value:?}"))
-    };
-    let is_on = |key: &str| {
-        options
-            .get(key)
-            .is_some_and(|v| !v.eq_ignore_ascii_case("false"))
-    };
+    let named = |key: &str| options.get(key).map(|value| format!("option {key} = {value:?}"));
+    let is_on = |key: &str| options.get(key).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
     if let Some(what) = MUST_BE_ABSENT.iter().find_map(|key| named(key)) {
         return refuse(what);
     }
-    if let Some(what) = MUST_BE_OFF
-        .iter()
-        .filter(|key| is_on(key))
-        .find_map(|key| named(key))
-    {
+    if let Some(what) = MUST_BE_OFF.iter().filter(|key| is_on(key)).find_map(|key| named(key)) {
         return refuse(what);
     }
-    if let Some(key) = options
-        .keys()
-        .find(|key| key.ends_with(IGNORE_DELETE) && is_on(key))
-    {
+    if let Some(key) = options.keys().find(|key| key.ends_with(IGNORE_DELETE) && is_on(key)) {
         return refuse(format!("option {key}"));
     }
     // Before 1.1 a default was filled in on read.
-    if let Some(key) = options
-        .keys()
-        .find(|key| key.starts_with("fields.") && key.ends_with(".default-value"))
+    if let Some(key) =
+        options.keys().find(|key| key.starts_with("fields.") && key.ends_with(".default-value"))
     {
         return refuse(format!("option {key}"));
     }
-    let allowed = [
-        ("type", "table"),
-        ("file.format", "parquet"),
-        ("merge-engine", "deduplicate"),
-    ];
+    let allowed = [("type", "table"), ("file.format", "parquet"), ("merge-engine", "deduplicate")];
     for (key, only) in allowed {
-        let other = options
-            .get(key)
-            .filter(|value| !value.eq_ignore_ascii_case(only));
+        let other = options.get(key).filter(|value| !value.eq_ignore_ascii_case(only));
         if let Some(what) = other.and_then(|_| named(key)) {
             return refuse(what);
         }
     }
-    if options
-        .get("bucket")
-        .is_some_and(|buckets| buckets.trim() == "-2")
-    {
+    if options.get("bucket").is_some_and(|buckets| buckets.trim() == "-2") {
         return refuse("option bucket = \"-2\" (postponed buckets)".into());
     }
     let vectors = is_on("deletion-vectors.enabled");
@@ -97,11 +72,7 @@ pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
         true => Ok(TableKind::Append),
         false => {
             check_key(table, schema)?;
-            Ok(if vectors {
-                TableKind::DeletionVectors
-            } else {
-                TableKind::Deduplicate
-            })
+            Ok(if vectors { TableKind::DeletionVectors } else { TableKind::Deduplicate })
         }
     }
 }
@@ -131,19 +102,10 @@ mod tests {
     fn kind(key: bool, options: &[(&str, &str)]) -> Result<TableKind> {
         let id = DataType::Int(IntType::with_nullable(false));
         let schema = Schema::builder().column("id", id);
-        let schema = if key {
-            schema.primary_key(["id"])
-        } else {
-            schema
-        };
+        let schema = if key { schema.primary_key(["id"]) } else { schema };
         let schema = TableSchema::new(0, &schema.option("bucket", "1").build().unwrap());
-        let options = options
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.to_string()));
-        kind_of(
-            "db.t",
-            &schema.copy_with_replaced_options(options.collect()),
-        )
+        let options = options.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        kind_of("db.t", &schema.copy_with_replaced_options(options.collect()))
     }
 
     #[test]
@@ -159,9 +121,7 @@ mod tests {
             ("fields.id.default-value", "7"),
         ];
         for (option, value) in off.chain(absent).chain(others) {
-            let error = kind(true, &[(option, value)])
-                .expect_err(option)
-                .to_string();
+            let error = kind(true, &[(option, value)]).expect_err(option).to_string();
             assert!(error.contains(option) && error.contains("db.t"), "{error}");
         }
     }
@@ -169,10 +129,7 @@ mod tests {
     #[test]
     fn what_changes_nothing_is_read() {
         for option in MUST_BE_OFF {
-            assert_eq!(
-                kind(true, &[(option, "false")]).unwrap(),
-                TableKind::Deduplicate
-            );
+            assert_eq!(kind(true, &[(option, "false")]).unwrap(), TableKind::Deduplicate);
         }
         let harmless = [
             ("merge-engine", "deduplicate"),

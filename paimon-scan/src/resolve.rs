@@ -70,15 +70,11 @@ pub async fn derive_deletion_vectors(
 
 fn check_complete(members: &[&LakeFile], schema: &LakeSchema) -> Result<()> {
     let whole = members.iter().all(|file| {
-        file.section
-            .as_ref()
-            .is_some_and(|section| section.files as usize == members.len())
+        file.section.as_ref().is_some_and(|section| section.files as usize == members.len())
     });
     match whole && schema.kind != TableKind::Append {
         true => Ok(()),
-        false => Err(LakeError::corrupt(
-            "a section of overlapping files is not complete",
-        )),
+        false => Err(LakeError::corrupt("a section of overlapping files is not complete")),
     }
 }
 
@@ -118,10 +114,8 @@ impl<'a> Resolver<'a> {
         context: &'a Arc<TaskContext>,
     ) -> Result<Self> {
         let key = schema.merge_key();
-        let key: Vec<Field> = key
-            .iter()
-            .map(|column| schema.columns.field(*column).clone())
-            .collect();
+        let key: Vec<Field> =
+            key.iter().map(|column| schema.columns.field(*column).clone()).collect();
         Ok(Self {
             hidden: vec![RoaringBitmap::new(); files.len()],
             encoder: KeyEncoder::new(&key)?,
@@ -151,11 +145,7 @@ impl<'a> Resolver<'a> {
             let newer = seen.len();
             for file in run {
                 let deletes = self.files[*file].delete_rows != Some(0);
-                let want = Want {
-                    keys: last > 0,
-                    kinds: deletes,
-                    sequences: false,
-                };
+                let want = Want { keys: last > 0, kinds: deletes, sequences: false };
                 let mut hidden = std::mem::take(&mut self.hidden[*file]);
                 self.read(*file, want, |this, versions| {
                     let newer = (age < last).then_some(newer);
@@ -179,10 +169,7 @@ impl<'a> Resolver<'a> {
     ) -> Result<()> {
         if let Some(kinds) = versions.kinds {
             let rows = kinds.iter().zip(versions.first_row..);
-            hidden.extend(
-                rows.filter(|(kind, _)| is_delete(**kind))
-                    .map(|(_, row)| row),
-            );
+            hidden.extend(rows.filter(|(kind, _)| is_delete(**kind)).map(|(_, row)| row));
         }
         if versions.keys.is_empty() {
             return Ok(());
@@ -211,11 +198,7 @@ impl<'a> Resolver<'a> {
         let mut winners = Winners::default();
         for file in 0..self.files.len() {
             let kinds = self.files[file].delete_rows != Some(0);
-            let want = Want {
-                keys: true,
-                kinds,
-                sequences: true,
-            };
+            let want = Want { keys: true, kinds, sequences: true };
             self.read(file, want, |this, versions| {
                 let keys = this.encoder.encode(versions.keys)?;
                 for (offset, key) in keys.iter().enumerate() {
@@ -254,11 +237,9 @@ impl<'a> Resolver<'a> {
             let versions = versions(&batch, want, self.key.len(), first_row)?;
             each(self, &versions)?;
             let rows = u32::try_from(batch.num_rows()).ok();
-            first_row = rows
-                .and_then(|rows| first_row.checked_add(rows))
-                .ok_or_else(|| {
-                    LakeError::corrupt(format!("file {:?} is too long", self.files[file].path))
-                })?;
+            first_row = rows.and_then(|rows| first_row.checked_add(rows)).ok_or_else(|| {
+                LakeError::corrupt(format!("file {:?} is too long", self.files[file].path))
+            })?;
         }
         match u64::from(first_row) == self.files[file].rows {
             true => Ok(()),
@@ -275,18 +256,9 @@ impl<'a> Resolver<'a> {
         file: &LakeFile,
         want: Want,
     ) -> Result<Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
-        let mut columns: Vec<Field> = if want.keys {
-            self.key.clone()
-        } else {
-            Vec::new()
-        };
+        let mut columns: Vec<Field> = if want.keys { self.key.clone() } else { Vec::new() };
         if want.kinds {
-            columns.push(field_with_id(
-                VALUE_KIND.0,
-                DataType::Int8,
-                false,
-                VALUE_KIND.1,
-            ));
+            columns.push(field_with_id(VALUE_KIND.0, DataType::Int8, false, VALUE_KIND.1));
         }
         if want.sequences {
             let (name, id) = SEQUENCE_NUMBER;
@@ -298,10 +270,7 @@ impl<'a> Resolver<'a> {
         let request = ScanRequest {
             lake: Arc::clone(self.lake),
             schema: self.schema.clone(),
-            groups: vec![vec![MaskedFile {
-                file: bare,
-                hidden: None,
-            }]],
+            groups: vec![vec![MaskedFile { file: bare, hidden: None }]],
             projection: None,
             filter: None,
             filter_rows: false,
@@ -309,12 +278,7 @@ impl<'a> Resolver<'a> {
         };
         let required: HashSet<i32> = columns.iter().filter_map(field_id).collect();
         let columns = Arc::new(Schema::new(columns));
-        Scan {
-            columns,
-            required,
-            in_order: true,
-        }
-        .build(request, self.context)
+        Scan { columns, required, in_order: true }.build(request, self.context)
     }
 }
 
@@ -340,12 +304,7 @@ fn versions(batch: &RecordBatch, want: Want, key: usize, first_row: u32) -> Resu
         }
         false => None,
     };
-    Ok(Versions {
-        first_row,
-        keys,
-        kinds,
-        sequences,
-    })
+    Ok(Versions { first_row, keys, kinds, sequences })
 }
 
 #[cfg(test)]

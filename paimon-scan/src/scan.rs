@@ -74,22 +74,14 @@ pub fn scan(request: ScanRequest, context: &TaskContext) -> Result<Arc<dyn Execu
     for masked in request.groups.iter().flatten() {
         if masked.file.section.is_some() && masked.hidden.is_none() {
             let path = &masked.file.path;
-            return Err(LakeError::corrupt(format!(
-                "file {path:?} was not resolved by key"
-            )));
+            return Err(LakeError::corrupt(format!("file {path:?} was not resolved by key")));
         }
     }
     let required = request.schema.partition_key.iter();
     let fields = request.schema.columns.fields();
-    let required = required
-        .filter_map(|column| field_id(&fields[*column]))
-        .collect();
-    Scan {
-        columns: Arc::clone(&request.schema.columns),
-        required,
-        in_order: false,
-    }
-    .build(request, context)
+    let required = required.filter_map(|column| field_id(&fields[*column])).collect();
+    Scan { columns: Arc::clone(&request.schema.columns), required, in_order: false }
+        .build(request, context)
 }
 
 /// A scan of any columns that files may hold.
@@ -110,9 +102,7 @@ impl Scan {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let placed = Placed::of(&request, &self.columns)?;
         let source = self.source(&request, &placed.storage, context)?;
-        let adapter = FieldIdAdapterFactory {
-            required: Arc::new(self.required),
-        };
+        let adapter = FieldIdAdapterFactory { required: Arc::new(self.required) };
         let limit = request.limit.filter(|_| request.filter.is_none());
         let config = FileScanConfigBuilder::new(placed.url, source)
             .with_file_groups(placed.groups)
@@ -172,13 +162,10 @@ impl Placed {
         let path = first.map_or(request.lake.warehouse(), |masked| &masked.file.path);
         let storage = Storage::of(path, &request.lake)?;
         let place = |masked: &MaskedFile| place(masked, request, columns, &storage);
-        let groups = request.groups.iter().map(|group| {
-            group
-                .iter()
-                .map(place)
-                .collect::<Result<Vec<_>>>()
-                .map(FileGroup::new)
-        });
+        let groups = request
+            .groups
+            .iter()
+            .map(|group| group.iter().map(place).collect::<Result<Vec<_>>>().map(FileGroup::new));
         let mut groups = groups.collect::<Result<Vec<_>>>()?;
         if groups.is_empty() {
             // a plan has at least one partition
@@ -190,12 +177,7 @@ impl Placed {
             total_byte_size: Precision::Absent,
             column_statistics: vec![ColumnStatistics::new_unknown(); columns.fields().len()],
         };
-        Ok(Self {
-            url: storage.url()?,
-            storage,
-            groups,
-            statistics,
-        })
+        Ok(Self { url: storage.url()?, storage, groups, statistics })
     }
 }
 
@@ -203,10 +185,7 @@ impl Placed {
 fn visible_rows(masked: &MaskedFile) -> Option<u64> {
     match (&masked.file.deletion_vector, &masked.hidden) {
         (Some(vector), None) => masked.file.rows.checked_sub(vector.cardinality?),
-        (None, hidden) => masked
-            .file
-            .rows
-            .checked_sub(hidden.as_ref().map_or(0, |h| h.len())),
+        (None, hidden) => masked.file.rows.checked_sub(hidden.as_ref().map_or(0, |h| h.len())),
         // the two may hide the same row
         (Some(_), Some(_)) => None,
     }
@@ -224,22 +203,12 @@ fn place(
         let (found, inside) = storage::locate(path, &request.lake)?;
         match found == *storage {
             true => Ok(inside),
-            false => Err(LakeError::unsupported(
-                path,
-                "file outside the store of its table",
-            )),
+            false => Err(LakeError::unsupported(path, "file outside the store of its table")),
         }
     };
-    if masked
-        .hidden
-        .as_ref()
-        .and_then(|h| h.max())
-        .is_some_and(|last| u64::from(last) >= file.rows)
+    if masked.hidden.as_ref().and_then(|h| h.max()).is_some_and(|last| u64::from(last) >= file.rows)
     {
-        return Err(LakeError::corrupt(format!(
-            "mask beyond the rows of {:?}",
-            file.path
-        )));
+        return Err(LakeError::corrupt(format!("mask beyond the rows of {:?}", file.path)));
     }
     let deletion_vector = match &file.deletion_vector {
         Some(vector) => Some((locate(&vector.path)?, vector.clone())),
@@ -259,31 +228,21 @@ fn place(
         version: None,
     };
     let statistics = file_statistics(file, &mask, columns);
-    Ok(PartitionedFile::new_from_meta(meta)
-        .with_extension(mask)
-        .with_statistics(statistics))
+    Ok(PartitionedFile::new_from_meta(meta).with_extension(mask).with_statistics(statistics))
 }
 
 fn file_statistics(file: &LakeFile, mask: &FileMask, columns: &SchemaRef) -> Arc<Statistics> {
     let masked = mask.deletion_vector.is_some() || mask.hidden.is_some();
     let column = |field: &arrow::datatypes::FieldRef| {
         let id = field_id(field);
-        match file
-            .bounds
-            .iter()
-            .find(|bounds| Some(bounds.field_id) == id)
-        {
+        match file.bounds.iter().find(|bounds| Some(bounds.field_id) == id) {
             Some(found) => bounds::statistics(found, field.data_type(), masked),
             None => ColumnStatistics::new_unknown(),
         }
     };
     let rows = file.rows as usize;
     Arc::new(Statistics {
-        num_rows: if masked {
-            Precision::Inexact(rows)
-        } else {
-            Precision::Exact(rows)
-        },
+        num_rows: if masked { Precision::Inexact(rows) } else { Precision::Exact(rows) },
         total_byte_size: Precision::Absent,
         column_statistics: columns.fields().iter().map(column).collect(),
     })

@@ -76,20 +76,14 @@ impl LakeSchema {
     /// partition columns.
     pub fn merge_key(&self) -> Vec<usize> {
         let in_partition = |column: &usize| self.partition_key.contains(column);
-        self.primary_key
-            .iter()
-            .copied()
-            .filter(|column| !in_partition(column))
-            .collect()
+        self.primary_key.iter().copied().filter(|column| !in_partition(column)).collect()
     }
 
     /// The three last columns, if they are those of a legacy Fluss table.
     pub fn system_columns(&self) -> Option<SystemColumns> {
         let bucket = self.columns.fields().len().checked_sub(3)?;
         let names = ["__bucket", "__offset", "__timestamp"];
-        let found = self.columns.fields()[bucket..]
-            .iter()
-            .map(|field| field.name().as_str());
+        let found = self.columns.fields()[bucket..].iter().map(|field| field.name().as_str());
         found.eq(names).then_some(SystemColumns {
             bucket,
             offset: bucket + 1,
@@ -102,13 +96,9 @@ impl LakeSchema {
             arrow_schema(schema.fields()).map_err(|what| LakeError::unsupported(table, what))?;
         let positions = |names: &[String]| -> Result<Vec<usize>> {
             let position = |name: &String| columns.index_of(name);
-            names
-                .iter()
-                .map(position)
-                .collect::<Result<_, _>>()
-                .map_err(|error| {
-                    LakeError::corrupt(format!("schema {} of {table}: {error}", schema.id()))
-                })
+            names.iter().map(position).collect::<Result<_, _>>().map_err(|error| {
+                LakeError::corrupt(format!("schema {} of {table}: {error}", schema.id()))
+            })
         };
         Ok(Self {
             id: schema.id(),
@@ -158,15 +148,8 @@ impl LakeSchema {
         let columns = protobuf::Schema::decode(wire.columns.as_slice())
             .map_err(|error| corrupt(error.to_string()))?;
         let columns = Schema::try_from(&columns).map_err(|error| corrupt(error.to_string()))?;
-        if let Some(field) = columns
-            .fields()
-            .iter()
-            .find(|field| field_id(field).is_none())
-        {
-            return Err(corrupt(format!(
-                "column {:?} has no field id",
-                field.name()
-            )));
+        if let Some(field) = columns.fields().iter().find(|field| field_id(field).is_none()) {
+            return Err(corrupt(format!("column {:?} has no field id", field.name())));
         }
         let count = columns.fields().len();
         let widen = |positions: Vec<u32>| -> Result<Vec<usize>> {
@@ -224,30 +207,19 @@ pub(crate) fn field_with_id(name: &str, data_type: DataType, nullable: bool, id:
 }
 
 fn arrow_schema(fields: &[DataField]) -> Result<SchemaRef, String> {
-    let fields: Vec<Field> = fields
-        .iter()
-        .map(|field| arrow_field(field, false))
-        .collect::<Result<_, _>>()?;
+    let fields: Vec<Field> =
+        fields.iter().map(|field| arrow_field(field, false)).collect::<Result<_, _>>()?;
     Ok(Arc::new(Schema::new(fields)))
 }
 
 fn arrow_field(field: &DataField, nested: bool) -> Result<Field, String> {
     let data_type = arrow_type(field.data_type(), nested)
         .map_err(|what| format!("column {:?} of type {what}", field.name()))?;
-    Ok(field_with_id(
-        field.name(),
-        data_type,
-        field.data_type().is_nullable(),
-        field.id(),
-    ))
+    Ok(field_with_id(field.name(), data_type, field.data_type().is_nullable(), field.id()))
 }
 
 fn timestamp_unit(precision: u32) -> TimeUnit {
-    if precision <= 3 {
-        TimeUnit::Millisecond
-    } else {
-        TimeUnit::Microsecond
-    }
+    if precision <= 3 { TimeUnit::Millisecond } else { TimeUnit::Microsecond }
 }
 
 /// The Arrow type of a Paimon type, or the name of a type that is not read.
@@ -304,11 +276,7 @@ fn narrow(value: u32) -> Result<u8, String> {
 /// The variant's name in capitals: `Variant(VariantType { … })` → `VARIANT`.
 fn type_name(of: &PaimonType) -> String {
     let debug = format!("{of:?}");
-    debug
-        .split(['(', ' ', '{'])
-        .next()
-        .unwrap_or_default()
-        .to_ascii_uppercase()
+    debug.split(['(', ' ', '{']).next().unwrap_or_default().to_ascii_uppercase()
 }
 
 /// Precision of a timestamp that Arrow shows with fewer digits than Paimon stores.
@@ -363,11 +331,7 @@ mod tests {
     fn keys_and_system_columns_are_recognised() {
         let schema = schema();
         assert_eq!(schema.merge_key(), [1]);
-        let system = SystemColumns {
-            bucket: 3,
-            offset: 4,
-            timestamp: 5,
-        };
+        let system = SystemColumns { bucket: 3, offset: 4, timestamp: 5 };
         assert_eq!(schema.system_columns(), Some(system));
     }
 }

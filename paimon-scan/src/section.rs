@@ -15,10 +15,8 @@ pub(crate) fn mark(files: &mut [LakeFile]) {
             continue;
         }
         for file in &section {
-            files[*file].section = Some(Section {
-                index: index as u32,
-                files: section.len() as u32,
-            });
+            files[*file].section =
+                Some(Section { index: index as u32, files: section.len() as u32 });
         }
     }
 }
@@ -28,10 +26,7 @@ pub(crate) fn mark(files: &mut [LakeFile]) {
 pub(crate) fn mark_deletes(files: &mut [LakeFile]) {
     for (index, file) in files.iter_mut().enumerate() {
         if file.delete_rows != Some(0) {
-            file.section = Some(Section {
-                index: index as u32,
-                files: 1,
-            });
+            file.section = Some(Section { index: index as u32, files: 1 });
         }
     }
 }
@@ -40,11 +35,7 @@ pub(crate) fn mark_deletes(files: &mut [LakeFile]) {
 fn sections(files: &[LakeFile]) -> Vec<Vec<usize>> {
     let ranges: Option<Vec<_>> = files
         .iter()
-        .map(|file| {
-            file.key_range
-                .as_ref()
-                .map(|range| (&range.min, &range.max))
-        })
+        .map(|file| file.key_range.as_ref().map(|range| (&range.min, &range.max)))
         .collect();
     let Some(ranges) = ranges else {
         return vec![(0..files.len()).collect()];
@@ -70,8 +61,7 @@ pub(crate) fn runs(files: &[&LakeFile]) -> Option<Vec<Vec<usize>>> {
     let mut runs: Vec<Vec<usize>> = Vec::new();
     for (position, file) in files.iter().enumerate() {
         let same = runs.iter_mut().find(|run| {
-            run.iter()
-                .all(|other| files[*other].level == file.level && apart(files[*other], file))
+            run.iter().all(|other| files[*other].level == file.level && apart(files[*other], file))
         });
         match same {
             Some(run) if file.level > 0 => run.push(position),
@@ -81,9 +71,7 @@ pub(crate) fn runs(files: &[&LakeFile]) -> Option<Vec<Vec<usize>>> {
     let newest = |run: &Vec<usize>| run.iter().map(|f| files[*f].max_sequence).max();
     let oldest = |run: &Vec<usize>| run.iter().map(|f| files[*f].min_sequence).min();
     runs.sort_by_key(|run| std::cmp::Reverse(newest(run)));
-    let ordered = runs
-        .windows(2)
-        .all(|pair| oldest(&pair[0]) > newest(&pair[1]));
+    let ordered = runs.windows(2).all(|pair| oldest(&pair[0]) > newest(&pair[1]));
     ordered.then_some(runs)
 }
 
@@ -102,10 +90,7 @@ mod tests {
 
     fn file(keys: (u8, u8), level: i32, sequence: (i64, i64)) -> LakeFile {
         LakeFile {
-            key_range: Some(KeyRange {
-                min: vec![keys.0],
-                max: vec![keys.1],
-            }),
+            key_range: Some(KeyRange { min: vec![keys.0], max: vec![keys.1] }),
             level,
             min_sequence: sequence.0,
             max_sequence: sequence.1,
@@ -125,25 +110,17 @@ mod tests {
         ];
         files[4].delete_rows = Some(1);
         mark(&mut files);
-        let marks: Vec<_> = files
-            .iter()
-            .map(|f| f.section.as_ref().map(|s| (s.index, s.files)))
-            .collect();
-        assert_eq!(
-            marks,
-            [None, Some((0, 3)), Some((0, 3)), Some((0, 3)), Some((1, 1))]
-        );
+        let marks: Vec<_> =
+            files.iter().map(|f| f.section.as_ref().map(|s| (s.index, s.files))).collect();
+        assert_eq!(marks, [None, Some((0, 3)), Some((0, 3)), Some((0, 3)), Some((1, 1))]);
         files[2].key_range = None;
         assert_eq!(sections(&files).len(), 1);
     }
 
     #[test]
     fn a_long_file_keeps_a_section_open() {
-        let files = [
-            file((1, 100), 5, (0, 9)),
-            file((2, 3), 0, (10, 11)),
-            file((50, 51), 0, (12, 13)),
-        ];
+        let files =
+            [file((1, 100), 5, (0, 9)), file((2, 3), 0, (10, 11)), file((50, 51), 0, (12, 13))];
         assert_eq!(sections(&files), [vec![0, 1, 2]]);
     }
 
@@ -151,10 +128,7 @@ mod tests {
     fn files_of_a_level_are_one_run_and_interleaved_runs_have_no_order() {
         let (a, b) = (file((1, 10), 5, (0, 90)), file((11, 20), 5, (5, 95)));
         let (newer, newest) = (file((1, 20), 0, (96, 99)), file((1, 20), 0, (100, 120)));
-        assert_eq!(
-            runs(&[&a, &newest, &b, &newer]),
-            Some(vec![vec![1], vec![3], vec![0, 2]])
-        );
+        assert_eq!(runs(&[&a, &newest, &b, &newer]), Some(vec![vec![1], vec![3], vec![0, 2]]));
         let twin = file((1, 20), 0, (98, 105));
         assert_eq!(runs(&[&a, &newest, &twin]), None);
     }

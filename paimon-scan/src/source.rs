@@ -61,13 +61,9 @@ impl LakeSource {
     pub(crate) fn may_push(&self, filter: &Arc<dyn PhysicalExpr>) -> bool {
         let schema = self.inner.table_schema().table_schema();
         let flat = |name: &str| {
-            schema
-                .field_with_name(name)
-                .is_ok_and(|field| !field.data_type().is_nested())
+            schema.field_with_name(name).is_ok_and(|field| !field.data_type().is_nested())
         };
-        collect_columns(filter)
-            .iter()
-            .all(|column| flat(column.name()))
+        collect_columns(filter).iter().all(|column| flat(column.name()))
     }
 }
 
@@ -88,13 +84,8 @@ impl FileSource for LakeSource {
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Box<dyn Morselizer>> {
-        let inner = self
-            .inner
-            .create_morselizer(Arc::clone(&store), config, partition)?;
-        Ok(Box::new(LakeMorselizer {
-            inner: Arc::from(inner),
-            store,
-        }))
+        let inner = self.inner.create_morselizer(Arc::clone(&store), config, partition)?;
+        Ok(Box::new(LakeMorselizer { inner: Arc::from(inner), store }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -136,8 +127,7 @@ impl FileSource for LakeSource {
         ordering: Option<LexOrdering>,
         config: &FileScanConfig,
     ) -> Result<Option<FileScanConfig>> {
-        self.inner
-            .repartitioned(target_partitions, file_min_size, ordering, config)
+        self.inner.repartitioned(target_partitions, file_min_size, ordering, config)
     }
 
     fn try_pushdown_filters(
@@ -146,14 +136,9 @@ impl FileSource for LakeSource {
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
         let pushed: Vec<bool> = filters.iter().map(|filter| self.may_push(filter)).collect();
-        let candidates = filters
-            .into_iter()
-            .zip(&pushed)
-            .filter(|(_, push)| **push)
-            .map(|(filter, _)| filter);
-        let answer = self
-            .inner
-            .try_pushdown_filters(candidates.collect(), config)?;
+        let candidates =
+            filters.into_iter().zip(&pushed).filter(|(_, push)| **push).map(|(filter, _)| filter);
+        let answer = self.inner.try_pushdown_filters(candidates.collect(), config)?;
         let mut answers = answer.filters.into_iter();
         let filters = pushed.iter().map(|pushed| match pushed {
             true => answers.next().unwrap_or(PushedDown::No),
@@ -170,10 +155,7 @@ impl FileSource for LakeSource {
         order: &[PhysicalSortExpr],
         properties: &EquivalenceProperties,
     ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
-        Ok(self
-            .inner
-            .try_pushdown_sort(order, properties)?
-            .map(Self::wrap))
+        Ok(self.inner.try_pushdown_sort(order, properties)?.map(Self::wrap))
     }
 
     fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
@@ -184,10 +166,7 @@ impl FileSource for LakeSource {
         &self,
         projection: &ProjectionExprs,
     ) -> Result<Option<Arc<dyn FileSource>>> {
-        Ok(self
-            .inner
-            .try_pushdown_projection(projection)?
-            .map(Self::wrap))
+        Ok(self.inner.try_pushdown_projection(projection)?.map(Self::wrap))
     }
 
     fn apply_expressions(
@@ -246,10 +225,7 @@ impl MorselPlanner for MaskedPlanner {
                 return Ok(Box::new(NothingLeft) as Box<dyn MorselPlanner>);
             }
             let selection = deletion_vector::selection(&hidden, self.mask.rows);
-            self.inner.plan_file(
-                self.file
-                    .with_extension(ParquetRowSelection::new(selection)),
-            )
+            self.inner.plan_file(self.file.with_extension(ParquetRowSelection::new(selection)))
         };
         Ok(Some(MorselPlan::new().with_pending_planner(load.boxed())))
     }

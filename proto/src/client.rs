@@ -45,10 +45,7 @@ pub enum Piece {
 
 impl Backends {
     fn client(&self, address: &str) -> Result<HomeClient<Channel>, Failure> {
-        let mut channels = self
-            .channels
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut channels = self.channels.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if channels.len() >= CHANNELS_MAX {
             channels.clear();
         }
@@ -72,13 +69,9 @@ impl Backends {
         query: Query,
     ) -> Result<impl Stream<Item = Result<Piece, Failure>> + Send + 'static, Failure> {
         let address = query.backends.first().cloned().unwrap_or_default();
-        let mut client = self
-            .client(&address)?
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let mut client = self.client(&address)?.max_encoding_message_size(MESSAGE_BYTES_MAX);
         let answer = client.execute(query).await;
-        let rows = answer
-            .map_err(|status| Failure::of(&status, &address))?
-            .into_inner();
+        let rows = answer.map_err(|status| Failure::of(&status, &address))?.into_inner();
         let reader = Reader {
             rows,
             address,
@@ -99,10 +92,7 @@ impl Backends {
     pub async fn explain(&self, query: Query) -> Result<String, Failure> {
         let address = query.backends.first().cloned().unwrap_or_default();
         let answer = self.client(&address)?.explain(query).await;
-        Ok(answer
-            .map_err(|status| Failure::of(&status, &address))?
-            .into_inner()
-            .text)
+        Ok(answer.map_err(|status| Failure::of(&status, &address))?.into_inner().text)
     }
 
     /// Tells a backend to end a query.
@@ -111,9 +101,7 @@ impl Backends {
     /// `BackendLost`: what it did has ended with it.
     pub async fn cancel(&self, address: &str, query_id: &str) -> Result<(), Failure> {
         let mut client = self.client(address)?;
-        let request = CancelRequest {
-            query_id: query_id.to_string(),
-        };
+        let request = CancelRequest { query_id: query_id.to_string() };
         within(address, client.cancel(request)).await.map(|_| ())
     }
 
@@ -131,26 +119,14 @@ async fn within<T>(
     address: &str,
     call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
 ) -> Result<T, Failure> {
-    let lost = || {
-        Failure::new(
-            Kind::BackendLost,
-            format!("backend {address} does not answer"),
-        )
-    };
-    let answer = tokio::time::timeout(SHORT, call)
-        .await
-        .map_err(|_| lost())?;
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| Failure::of(&status, address))
+    let lost = || Failure::new(Kind::BackendLost, format!("backend {address} does not answer"));
+    let answer = tokio::time::timeout(SHORT, call).await.map_err(|_| lost())?;
+    answer.map(tonic::Response::into_inner).map_err(|status| Failure::of(&status, address))
 }
 
 fn connect(address: &str) -> Result<Channel, Failure> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|e| {
-        Failure::new(
-            Kind::Internal,
-            format!("'{address}' is no address of a backend: {e}"),
-        )
+        Failure::new(Kind::Internal, format!("'{address}' is no address of a backend: {e}"))
     })?;
     Ok(endpoint
         .connect_timeout(CONNECT)
@@ -203,9 +179,6 @@ impl Reader {
     }
 
     fn broken(&self, what: &str) -> Failure {
-        Failure::new(
-            Kind::BackendLost,
-            format!("rows from backend {}: {what}", self.address),
-        )
+        Failure::new(Kind::BackendLost, format!("rows from backend {}: {what}", self.address))
     }
 }

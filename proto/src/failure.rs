@@ -52,36 +52,23 @@ pub struct Failure {
 impl Failure {
     /// A failure of a kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self { kind, message: message.into() }
     }
 
     /// The failure as a status.
     pub fn into_status(self) -> Status {
         let message: String = self.message.chars().take(MESSAGE_CHARS_MAX).collect();
-        let (_, name, code) = KINDS
-            .iter()
-            .find(|(kind, ..)| *kind == self.kind)
-            .unwrap_or(&KINDS[KINDS.len() - 1]);
+        let (_, name, code) =
+            KINDS.iter().find(|(kind, ..)| *kind == self.kind).unwrap_or(&KINDS[KINDS.len() - 1]);
         let mut status = Status::new(*code, message);
-        status
-            .metadata_mut()
-            .insert(KIND, tonic::metadata::MetadataValue::from_static(name));
+        status.metadata_mut().insert(KIND, tonic::metadata::MetadataValue::from_static(name));
         status
     }
 
     /// The failure in a status. One without a kind did not come from a backend: the way to it is broken.
     pub fn of(status: &Status, backend: &str) -> Self {
-        let name = status
-            .metadata()
-            .get(KIND)
-            .and_then(|value| value.to_str().ok());
-        let kind = KINDS
-            .iter()
-            .find(|(_, known, _)| Some(*known) == name)
-            .map(|(kind, ..)| *kind);
+        let name = status.metadata().get(KIND).and_then(|value| value.to_str().ok());
+        let kind = KINDS.iter().find(|(_, known, _)| Some(*known) == name).map(|(kind, ..)| *kind);
         match kind {
             Some(kind) => Self::new(kind, status.message()),
             None => {

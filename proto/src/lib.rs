@@ -8,11 +8,7 @@ pub mod client;
 pub mod failure;
 
 /// Generated from `proto/millrace/v1/home.proto`.
-#[allow(
-    missing_docs,
-    clippy::all,
-    reason = "generated; documented in the .proto file"
-)]
+#[allow(missing_docs, clippy::all, reason = "generated; documented in the .proto file")]
 pub mod v1 {
     tonic::include_proto!("millrace.v1");
 }

@@ -31,21 +31,15 @@ impl ExprPlanner for Division {
                 Operator::Divide,
                 double(unless_zero(expr.right, schema)?),
             ),
-            BinaryOperator::Divide if numbers => binary_expr(
-                expr.left,
-                Operator::Divide,
-                unless_zero(expr.right, schema)?,
-            ),
-            BinaryOperator::Modulo if numbers => binary_expr(
-                expr.left,
-                Operator::Modulo,
-                unless_zero(expr.right, schema)?,
-            ),
-            BinaryOperator::MyIntegerDivide if integers => binary_expr(
-                expr.left,
-                Operator::Divide,
-                unless_zero(expr.right, schema)?,
-            ),
+            BinaryOperator::Divide if numbers => {
+                binary_expr(expr.left, Operator::Divide, unless_zero(expr.right, schema)?)
+            }
+            BinaryOperator::Modulo if numbers => {
+                binary_expr(expr.left, Operator::Modulo, unless_zero(expr.right, schema)?)
+            }
+            BinaryOperator::MyIntegerDivide if integers => {
+                binary_expr(expr.left, Operator::Divide, unless_zero(expr.right, schema)?)
+            }
             BinaryOperator::MyIntegerDivide if numbers => {
                 let quotient = binary_expr(
                     double(expr.left),

@@ -37,10 +37,7 @@ fn plain(function: &Function) -> Option<Expr> {
             case_token: AttachedToken::empty(),
             end_token: AttachedToken::empty(),
             operand: None,
-            conditions: vec![CaseWhen {
-                condition: condition.clone(),
-                result: then.clone(),
-            }],
+            conditions: vec![CaseWhen { condition: condition.clone(), result: then.clone() }],
             else_result: Some(Box::new(otherwise.clone())),
         }),
         ("isnull", [value]) => Some(Expr::IsNull(Box::new(value.clone()))),

@@ -11,14 +11,11 @@ use datafusion::sql::sqlparser::ast;
 
 async fn answer(expression: &str) -> String {
     let config = SessionConfig::new().set_str("datafusion.sql_parser.dialect", "mysql");
-    let mut state = SessionStateBuilder::new_with_default_features()
-        .with_config(config)
-        .build();
+    let mut state = SessionStateBuilder::new_with_default_features().with_config(config).build();
     sql_functions::register(&mut state).unwrap();
     let sql = format!("SELECT {expression}");
-    let mut parsed = state
-        .sql_to_statement(&sql, &state.config_options().sql_parser.dialect)
-        .unwrap();
+    let mut parsed =
+        state.sql_to_statement(&sql, &state.config_options().sql_parser.dialect).unwrap();
     if let Statement::Statement(statement) = &mut parsed
         && let ast::Statement::Query(query) = statement.as_mut()
     {
@@ -28,19 +25,12 @@ async fn answer(expression: &str) -> String {
     let plan = state.create_physical_plan(&plan).await.unwrap();
     let batches = collect(plan, state.task_ctx()).await.unwrap();
     let column = batches[0].column(0);
-    if column.is_null(0) {
-        "NULL".into()
-    } else {
-        array_value_to_string(column, 0).unwrap()
-    }
+    if column.is_null(0) { "NULL".into() } else { array_value_to_string(column, 0).unwrap() }
 }
 
 #[tokio::test]
 async fn answers() {
-    for line in include_str!("answers.txt")
-        .lines()
-        .filter(|line| !line.is_empty())
-    {
+    for line in include_str!("answers.txt").lines().filter(|line| !line.is_empty()) {
         let (expression, expected) = line.split_once(" => ").expect(line);
         assert_eq!(answer(expression).await, expected, "{expression}");
     }

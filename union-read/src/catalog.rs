@@ -25,11 +25,7 @@ pub struct FlussCatalog {
 impl FlussCatalog {
     /// The catalog of a source for the statement that `points` belongs to.
     pub fn new(source: Source, connections: Arc<Connections>, points: Arc<ReadPoints>) -> Self {
-        Self {
-            source,
-            connections,
-            points,
-        }
+        Self { source, connections, points }
     }
 
     fn client(&self) -> Result<Arc<FlussClient>> {
@@ -53,11 +49,7 @@ impl FlussCatalog {
     /// What Fluss knows about a table; a suffix of the name is ignored.
     pub async fn table_info(&self, database: &str, name: &str) -> Result<TableInfo> {
         let (base, _) = ReadMode::split(name);
-        match self
-            .client()?
-            .table_info(&TablePath::new(database, base))
-            .await
-        {
+        match self.client()?.table_info(&TablePath::new(database, base)).await {
             Ok(info) => Ok(info),
             Err(error) => Err(self.missing(database, error.into()).await),
         }
@@ -96,10 +88,7 @@ impl CatalogProvider for FlussCatalog {
 
     /// A database by name; whether it exists shows when a table of it is asked for.
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        Some(Arc::new(Database {
-            catalog: self.clone(),
-            name: name.to_string(),
-        }))
+        Some(Arc::new(Database { catalog: self.clone(), name: name.to_string() }))
     }
 }
 

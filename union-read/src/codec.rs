@@ -95,11 +95,9 @@ impl PhysicalExtensionCodec for UnionReadCodec {
         };
         let mut node = describe(leaf)?;
         for filter in leaf.filters() {
-            node.filters
-                .push(converter.physical_expr_to_proto(filter, self)?);
+            node.filters.push(converter.physical_expr_to_proto(filter, self)?);
         }
-        node.encode(bytes)
-            .map_err(|e| DataFusionError::External(Box::new(e)))
+        node.encode(bytes).map_err(|e| DataFusionError::External(Box::new(e)))
     }
 
     fn try_decode(
@@ -121,12 +119,7 @@ impl PhysicalExtensionCodec for UnionReadCodec {
             .map(|f| converter.proto_to_physical_expr(f, scan.output_schema(), &decode))
             .collect::<Result<_, _>>()?;
         let connections = Arc::clone(&self.connections);
-        Ok(Arc::new(UnionReadExec::new(
-            Arc::new(scan),
-            groups,
-            filters,
-            connections,
-        )))
+        Ok(Arc::new(UnionReadExec::new(Arc::new(scan), groups, filters, connections)))
     }
 }
 
@@ -150,19 +143,9 @@ fn describe(leaf: &UnionReadExec) -> Result<Node> {
         table: scan.info.to_bytes(),
         lake,
         mode: mode.into(),
-        projection: scan
-            .projection
-            .iter()
-            .map(|position| *position as u64)
-            .collect(),
+        projection: scan.projection.iter().map(|position| *position as u64).collect(),
         limit: scan.limit.map(|limit| limit as u64),
-        groups: leaf
-            .groups()
-            .iter()
-            .map(|reads| Group {
-                reads: reads.clone(),
-            })
-            .collect(),
+        groups: leaf.groups().iter().map(|reads| Group { reads: reads.clone() }).collect(),
         filters: vec![],
     })
 }
@@ -184,21 +167,12 @@ fn rebuild(node: Node) -> Result<(TableScan, Vec<Vec<BucketRead>>)> {
         }),
     };
     let position = |position: u64| usize::try_from(position).map_err(|_| damaged("projection"));
-    let projection = node
-        .projection
-        .into_iter()
-        .map(position)
-        .collect::<Result<_>>()?;
-    let limit = node
-        .limit
-        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let projection = node.projection.into_iter().map(position).collect::<Result<_>>()?;
+    let limit = node.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let source = node.source.ok_or_else(|| damaged("source"))?;
     let columns = Columns::of(&info)?;
     let scan = TableScan::assemble(source, info, lake, mode, columns).with(projection, limit)?;
-    Ok((
-        scan,
-        node.groups.into_iter().map(|group| group.reads).collect(),
-    ))
+    Ok((scan, node.groups.into_iter().map(|group| group.reads).collect()))
 }
 
 fn damaged(what: &str) -> Error {

@@ -48,11 +48,7 @@ impl Columns {
         };
         let keys = positions(&info.schema.primary_key)?;
         let partition_keys = positions(&info.partition_keys)?;
-        Ok(Self {
-            schema,
-            keys,
-            partition_keys,
-        })
+        Ok(Self { schema, keys, partition_keys })
     }
 
     /// Whether rows have a key that later rows replace.
@@ -82,19 +78,13 @@ impl Key {
     /// The key at these positions of batches with this schema.
     pub fn new(schema: &Schema, positions: Vec<usize>) -> Result<Self> {
         let fields = positions.iter().map(|position| schema.field(*position));
-        Ok(Self {
-            encoder: KeyEncoder::new(fields)?,
-            positions,
-        })
+        Ok(Self { encoder: KeyEncoder::new(fields)?, positions })
     }
 
     /// One byte string per row, equal exactly where the keys are.
     pub fn encode(&self, batch: &RecordBatch) -> Result<Rows> {
-        let columns: Vec<ArrayRef> = self
-            .positions
-            .iter()
-            .map(|i| Arc::clone(batch.column(*i)))
-            .collect();
+        let columns: Vec<ArrayRef> =
+            self.positions.iter().map(|i| Arc::clone(batch.column(*i))).collect();
         Ok(self.encoder.encode(&columns)?)
     }
 }
@@ -183,10 +173,7 @@ pub fn conform(columns: &[ArrayRef], rows: usize, schema: &SchemaRef) -> Result<
             schema.fields().len()
         )));
     }
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
+    let options = CastOptions { safe: false, ..CastOptions::default() };
     let column = |(array, field): (&ArrayRef, &Arc<Field>)| {
         if array.data_type() == field.data_type() {
             return Ok(Arc::clone(array));
@@ -194,11 +181,7 @@ pub fn conform(columns: &[ArrayRef], rows: usize, schema: &SchemaRef) -> Result<
         cast_with_options(array, field.data_type(), &options)
             .map_err(|e| Error::Corrupt(format!("column '{}': {e}", field.name())))
     };
-    let columns = columns
-        .iter()
-        .zip(schema.fields())
-        .map(column)
-        .collect::<Result<_>>()?;
+    let columns = columns.iter().zip(schema.fields()).map(column).collect::<Result<_>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
         .map_err(|e| Error::Corrupt(e.to_string()))

@@ -194,9 +194,6 @@ mod tests {
             );
             assert_eq!(Error::find(&travelled), Some(error));
         }
-        assert_eq!(
-            Error::find(&DataFusionError::Execution("[Nothing] x".into())),
-            None
-        );
+        assert_eq!(Error::find(&DataFusionError::Execution("[Nothing] x".into())), None);
     }
 }

@@ -64,11 +64,7 @@ impl UnionReadExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         connections: Arc<Connections>,
     ) -> Self {
-        let groups = if groups.is_empty() {
-            vec![vec![]]
-        } else {
-            groups
-        };
+        let groups = if groups.is_empty() { vec![vec![]] } else { groups };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(scan.output_schema())),
             Partitioning::UnknownPartitioning(groups.len()),
@@ -114,28 +110,15 @@ impl UnionReadExec {
     /// same number of partitions.
     pub fn restrict(&self, units: &[usize]) -> Self {
         let all: Vec<&BucketRead> = self.groups.iter().flatten().collect();
-        let reads = units
-            .iter()
-            .filter_map(|i| all.get(*i).map(|read| (*read).clone()))
-            .collect();
+        let reads = units.iter().filter_map(|i| all.get(*i).map(|read| (*read).clone())).collect();
         let groups = balance(reads, self.groups.len());
         let connections = Arc::clone(&self.connections);
-        Self::new(
-            Arc::clone(&self.scan),
-            groups,
-            self.filters.clone(),
-            connections,
-        )
+        Self::new(Arc::clone(&self.scan), groups, self.filters.clone(), connections)
     }
 
     fn with_filters(&self, filters: Vec<Arc<dyn PhysicalExpr>>) -> Self {
         let connections = Arc::clone(&self.connections);
-        Self::new(
-            Arc::clone(&self.scan),
-            self.groups.clone(),
-            filters,
-            connections,
-        )
+        Self::new(Arc::clone(&self.scan), self.groups.clone(), filters, connections)
     }
 
     fn rows(&self) -> Precision<usize> {
@@ -168,11 +151,7 @@ fn is_exact(read: &BucketRead) -> bool {
 }
 
 fn rows(read: &BucketRead) -> u64 {
-    let files: u64 = read
-        .files
-        .iter()
-        .map(|file| file.exact_rows().unwrap_or(file.rows))
-        .sum();
+    let files: u64 = read.files.iter().map(|file| file.exact_rows().unwrap_or(file.rows)).sum();
     let tail = match read.tail {
         Some(Tail::Log(range)) => range.end.saturating_sub(range.start),
         Some(Tail::State(end)) => end,
@@ -187,21 +166,11 @@ impl DisplayAs for UnionReadExec {
         let primary_key = self.scan.has_primary_key();
         let reads: Vec<&BucketRead> = self.groups.iter().flatten().collect();
         let files: usize = reads.iter().map(|read| read.files.len()).sum();
-        write!(
-            f,
-            ", partitions={}, buckets={}, splits={files}",
-            self.groups.len(),
-            reads.len()
-        )?;
+        write!(f, ", partitions={}, buckets={}, splits={files}", self.groups.len(), reads.len())?;
         let mut ways: Vec<&str> = reads.iter().map(|read| read.way(primary_key)).collect();
         ways.sort_unstable();
         ways.dedup();
-        write!(
-            f,
-            ", way=[{}], offsets=[{}]",
-            ways.join(", "),
-            offsets(&reads)
-        )?;
+        write!(f, ", way=[{}], offsets=[{}]", ways.join(", "), offsets(&reads))?;
         if !self.filters.is_empty() {
             let filters: Vec<String> = self.filters.iter().map(ToString::to_string).collect();
             write!(f, ", filters=[{}]", filters.join(" AND "))?;
@@ -225,10 +194,7 @@ fn offsets(reads: &[&BucketRead]) -> String {
         all += 1;
         if shown.len() < OFFSETS_SHOWN_MAX {
             let partition = if read.partition.is_empty() { "" } else { "/" };
-            shown.push(format!(
-                "{}{partition}{}: {text}",
-                read.partition, read.bucket
-            ));
+            shown.push(format!("{}{partition}{}: {text}", read.partition, read.bucket));
         }
     }
     if all > shown.len() {

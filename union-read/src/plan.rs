@@ -116,10 +116,7 @@ fn log_table_range(
             point.info.path, ends.start
         )));
     }
-    Ok(Some(LogRange {
-        start,
-        end: ends.end,
-    }))
+    Ok(Some(LogRange { start, end: ends.end }))
 }
 
 /// A primary-key table: per bucket the lake files under the tail, or the state alone.
@@ -146,9 +143,7 @@ fn primary_key_reads(
         let values = typed_values(point, partition)?;
         for (bucket, ends) in &partition.buckets {
             let tiered = lake.and_then(|cut| cut.offsets.get(&(partition.id(), *bucket)).copied());
-            let files = files
-                .remove(&(values.clone(), *bucket))
-                .map(|b| b.files.clone());
+            let files = files.remove(&(values.clone(), *bucket)).map(|b| b.files.clone());
             let mut read = BucketRead {
                 partition_id: partition.id(),
                 partition: partition_name(&values),
@@ -183,12 +178,7 @@ fn primary_key_bucket(
     tiered: Option<i64>,
     ends: LogEnds,
 ) -> Result<()> {
-    let log = |start| {
-        Some(Tail::Log(LogRange {
-            start,
-            end: ends.end,
-        }))
-    };
+    let log = |start| Some(Tail::Log(LogRange { start, end: ends.end }));
     let state = Some(Tail::State(ends.end));
     match (mode, tiered, files) {
         (ReadMode::RealTime, ..) if ends.end == 0 => {}
@@ -250,20 +240,13 @@ fn typed_values(point: &ReadPoint, partition: &LogPartition) -> Result<Vec<Scala
             ))
         })
     };
-    info.values
-        .iter()
-        .zip(&columns.partition_keys)
-        .map(typed)
-        .collect()
+    info.values.iter().zip(&columns.partition_keys).map(typed).collect()
 }
 
 /// A partition value from Fluss's text of it.
 fn partition_value(text: &str, data_type: &DataType) -> Option<ScalarValue> {
     let understood = data_type.is_integer()
-        || matches!(
-            data_type,
-            DataType::Utf8View | DataType::Boolean | DataType::Date32
-        );
+        || matches!(data_type, DataType::Utf8View | DataType::Boolean | DataType::Date32);
     if !understood {
         return None;
     }
@@ -273,11 +256,7 @@ fn partition_value(text: &str, data_type: &DataType) -> Option<ScalarValue> {
 }
 
 fn partition_name(values: &[ScalarValue]) -> String {
-    values
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("$")
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join("$")
 }
 
 /// Leaves out the reads of partitions that no row passing the filters can be in.
@@ -299,24 +278,12 @@ fn prune(
     };
     let batch = partition_batch(&schema, &reads)?;
     let keep = evaluate(session, filter, &batch)?;
-    Ok(reads
-        .into_iter()
-        .zip(keep)
-        .filter(|(_, keep)| *keep)
-        .map(|((_, read), _)| read)
-        .collect())
+    Ok(reads.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|((_, read), _)| read).collect())
 }
 
 fn partition_schema(point: &ReadPoint) -> SchemaRef {
     let field = |position: &usize| point.columns.schema.field(*position).clone();
-    Arc::new(Schema::new(
-        point
-            .columns
-            .partition_keys
-            .iter()
-            .map(field)
-            .collect::<Vec<_>>(),
-    ))
+    Arc::new(Schema::new(point.columns.partition_keys.iter().map(field).collect::<Vec<_>>()))
 }
 
 fn partition_batch(schema: &SchemaRef, reads: &[Placed]) -> Result<RecordBatch> {
@@ -329,25 +296,16 @@ fn partition_batch(schema: &SchemaRef, reads: &[Placed]) -> Result<RecordBatch> 
     if reads.is_empty() {
         return Ok(RecordBatch::new_empty(Arc::clone(schema)));
     }
-    let columns = schema
-        .fields()
-        .iter()
-        .enumerate()
-        .map(column)
-        .collect::<Result<Vec<_>>>()?;
+    let columns = schema.fields().iter().enumerate().map(column).collect::<Result<Vec<_>>>()?;
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| Error::Corrupt(e.to_string()))
 }
 
 /// Per row whether the filter holds.
 fn evaluate(session: &dyn Session, filter: Expr, batch: &RecordBatch) -> Result<Vec<bool>> {
     let schema = DFSchema::try_from(batch.schema()).map_err(inexact)?;
-    let expr = session
-        .create_physical_expr(unnormalize_col(filter), &schema)
-        .map_err(inexact)?;
-    let value = expr
-        .evaluate(batch)
-        .and_then(|v| v.into_array(batch.num_rows()))
-        .map_err(inexact)?;
+    let expr = session.create_physical_expr(unnormalize_col(filter), &schema).map_err(inexact)?;
+    let value =
+        expr.evaluate(batch).and_then(|v| v.into_array(batch.num_rows())).map_err(inexact)?;
     match value.as_boolean_opt() {
         Some(keep) => Ok(keep.iter().map(|keep| keep == Some(true)).collect()),
         None => Ok(vec![true; batch.num_rows()]),

@@ -131,11 +131,7 @@ impl ReadPoint {
         let Some(snapshot) = self.client.readable_lake_snapshot(&self.info.path).await? else {
             return Ok(None);
         };
-        let LakeSnapshot {
-            table_id,
-            snapshot_id,
-            offsets,
-        } = snapshot;
+        let LakeSnapshot { table_id, snapshot_id, offsets } = snapshot;
         if table_id != self.info.table_id {
             return Err(Error::ReadPointGone(format!(
                 "table {} was re-created while the statement began",
@@ -144,16 +140,9 @@ impl ReadPoint {
         }
         let options = self.source.lake_options(&self.info.properties)?;
         let catalog = self.connections.lake(&options)?;
-        let table = catalog
-            .table(&self.info.path.database, &self.info.path.table)
-            .await?;
+        let table = catalog.table(&self.info.path.database, &self.info.path.table).await?;
         let plan = Arc::new(table.plan(Some(snapshot_id)).await?);
-        Ok(Some(LakeCut {
-            options,
-            snapshot_id,
-            plan,
-            offsets,
-        }))
+        Ok(Some(LakeCut { options, snapshot_id, plan, offsets }))
     }
 
     /// Fluss's side, pinned after the lake's.
@@ -170,9 +159,7 @@ impl ReadPoint {
             all.into_iter().map(Some).collect()
         };
         let asked = partitions.into_iter().map(|info| self.pin_partition(info));
-        Ok(LogCut {
-            partitions: concurrently(asked).await?.into_iter().flatten().collect(),
-        })
+        Ok(LogCut { partitions: concurrently(asked).await?.into_iter().flatten().collect() })
     }
 
     /// A partition that is dropped meanwhile has no rows in Fluss any more: `None`.
@@ -199,15 +186,9 @@ impl ReadPoint {
         let ends = ask(OffsetSpec::Latest).await?;
         let both = |bucket: i32| {
             let (start, end) = (starts.get(&bucket), ends.get(&bucket));
-            let ends = start.zip(end).map(|(start, end)| LogEnds {
-                start: *start,
-                end: *end,
-            });
+            let ends = start.zip(end).map(|(start, end)| LogEnds { start: *start, end: *end });
             ends.map(|ends| (bucket, ends)).ok_or_else(|| {
-                Error::Corrupt(format!(
-                    "no offsets for bucket {bucket} of {}",
-                    self.info.path
-                ))
+                Error::Corrupt(format!("no offsets for bucket {bucket} of {}", self.info.path))
             })
         };
         buckets.iter().map(|bucket| both(*bucket)).collect()
@@ -221,10 +202,7 @@ async fn concurrently<T>(
     tasks: impl Iterator<Item = impl Future<Output = Result<T>>>,
 ) -> Result<Vec<T>> {
     use futures::{StreamExt, TryStreamExt};
-    futures::stream::iter(tasks)
-        .buffered(PARTITIONS_AT_ONCE)
-        .try_collect()
-        .await
+    futures::stream::iter(tasks).buffered(PARTITIONS_AT_ONCE).try_collect().await
 }
 
 /// A read point that may still be on its way.

@@ -58,13 +58,9 @@ impl Source {
             } else if key == BOOTSTRAP {
                 source.bootstrap_servers = value.trim().to_string();
             } else if let Some(option) = key.strip_prefix(FLUSS_PREFIX) {
-                source
-                    .fluss_options
-                    .insert(option.to_string(), value.clone());
+                source.fluss_options.insert(option.to_string(), value.clone());
             } else if let Some(option) = key.strip_prefix(LAKE_PREFIX) {
-                source
-                    .lake_options
-                    .insert(option.to_string(), value.clone());
+                source.lake_options.insert(option.to_string(), value.clone());
             } else if key == "table.datalake.format" {
                 if value != "paimon" {
                     return Err(Error::Properties(format!(
@@ -80,9 +76,7 @@ impl Source {
             }
         }
         if source.bootstrap_servers.is_empty() {
-            return Err(Error::Properties(format!(
-                "The property {BOOTSTRAP} must be set."
-            )));
+            return Err(Error::Properties(format!("The property {BOOTSTRAP} must be set.")));
         }
         source.client_options()?;
         Ok(source)
@@ -119,16 +113,14 @@ pub struct Connections {
 impl Connections {
     /// The client of a cluster; connects when it is first used.
     pub fn fluss(&self, source: &Source) -> Result<Arc<FlussClient>> {
-        self.fluss.lock().get_or_open(source, || {
-            Ok(Arc::new(FlussClient::new(source.client_options()?)))
-        })
+        self.fluss
+            .lock()
+            .get_or_open(source, || Ok(Arc::new(FlussClient::new(source.client_options()?))))
     }
 
     /// The catalog of a lake.
     pub fn lake(&self, options: &LakeOptions) -> Result<Arc<LakeCatalog>> {
-        self.lakes
-            .lock()
-            .get_or_open(options, || Ok(Arc::new(LakeCatalog::open(options)?)))
+        self.lakes.lock().get_or_open(options, || Ok(Arc::new(LakeCatalog::open(options)?)))
     }
 }
 
@@ -142,10 +134,7 @@ struct Recent<K, V> {
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
         const { assert!(CONNECTIONS_MAX > 0) };
-        Self {
-            entries: vec![],
-            max: NonZeroUsize::MIN.saturating_add(CONNECTIONS_MAX - 1),
-        }
+        Self { entries: vec![], max: NonZeroUsize::MIN.saturating_add(CONNECTIONS_MAX - 1) }
     }
 }
 
@@ -169,10 +158,7 @@ mod tests {
     use super::*;
 
     fn properties(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(k, v)| (k.to_string(), v.to_string()))
-            .collect()
+        pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
     }
 
     #[test]
@@ -193,28 +179,19 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for (bad, named) in [
-            ("bootstrap.server", "bootstrap.server"),
-            ("fluss.option.x", "x"),
-        ] {
+        for (bad, named) in [("bootstrap.server", "bootstrap.server"), ("fluss.option.x", "x")] {
             let error =
                 Source::from_properties(&properties(&[("bootstrap.servers", "h:1"), (bad, "1")]))
                     .unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
         let error = Source::from_properties(&properties(&[("type", "fluss")])).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "The property bootstrap.servers must be set."
-        );
+        assert_eq!(error.to_string(), "The property bootstrap.servers must be set.");
     }
 
     #[test]
     fn the_least_recently_used_connection_goes_first() {
-        let mut recent = Recent {
-            entries: vec![],
-            max: NonZeroUsize::new(2).unwrap(),
-        };
+        let mut recent = Recent { entries: vec![], max: NonZeroUsize::new(2).unwrap() };
         for key in [1, 2, 1, 3] {
             recent.get_or_open(&key, || Ok(key * 10)).unwrap();
         }

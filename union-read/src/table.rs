@@ -26,11 +26,7 @@ pub struct UnionTable {
 impl UnionTable {
     /// The table at a read point.
     pub fn new(point: Arc<ReadPoint>, mode: ReadMode, connections: Arc<Connections>) -> Self {
-        Self {
-            point,
-            mode,
-            connections,
-        }
+        Self { point, mode, connections }
     }
 
     /// The read point that the statement reads at.
@@ -73,11 +69,6 @@ impl TableProvider for UnionTable {
         let partitions = session.config().target_partitions().min(reads.len());
         let groups = balance(reads, partitions);
         let connections = Arc::clone(&self.connections);
-        Ok(Arc::new(UnionReadExec::new(
-            Arc::new(scan),
-            groups,
-            vec![],
-            connections,
-        )))
+        Ok(Arc::new(UnionReadExec::new(Arc::new(scan), groups, vec![], connections)))
     }
 }

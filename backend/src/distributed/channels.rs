@@ -63,11 +63,7 @@ impl Channels {
 impl ChannelResolver for Channels {
     async fn get_worker_client_for_url(&self, url: &Url) -> Result<Box<dyn WorkerChannel>> {
         let inner = create_worker_client(BoxCloneSyncChannel::new(self.channel(url)?));
-        Ok(Box::new(Watched {
-            inner,
-            url: url.clone(),
-            open: Arc::clone(&self.open),
-        }))
+        Ok(Box::new(Watched { inner, url: url.clone(), open: Arc::clone(&self.open) }))
     }
 }
 
@@ -92,22 +88,14 @@ impl Watched {
             if let Some(lost) = &lost {
                 let address = url.authority();
                 // one loss is enough to end the query
-                let _ = lost
-                    .0
-                    .try_send(format!("backend {address} was lost: {}", one_line(error)));
+                let _ = lost.0.try_send(format!("backend {address} was lost: {}", one_line(error)));
             }
         }
     }
 }
 
 fn one_line(error: &DataFusionError) -> String {
-    error
-        .find_root()
-        .strip_backtrace()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_string()
+    error.find_root().strip_backtrace().lines().next().unwrap_or_default().to_string()
 }
 
 #[async_trait]
@@ -121,10 +109,8 @@ impl WorkerChannel for Watched {
         context: &Arc<TaskContext>,
     ) -> Result<BoxStream<'static, Result<WorkerToCoordinatorMsg>>> {
         let on_error = self.on_error(context);
-        let answers = self
-            .inner
-            .coordinator_channel(headers, request, messages, metrics, context)
-            .await;
+        let answers =
+            self.inner.coordinator_channel(headers, request, messages, metrics, context).await;
         let answers = answers.inspect_err(&on_error)?;
         Ok(answers
             .inspect(move |answer| {
@@ -144,10 +130,7 @@ impl WorkerChannel for Watched {
     ) -> Result<Vec<BoxStream<'static, Result<RecordBatch>>>> {
         let open = Arc::clone(&self.open);
         let url = self.url.clone();
-        let streams = self
-            .inner
-            .execute_task(headers, request, metrics, context)
-            .await;
+        let streams = self.inner.execute_task(headers, request, metrics, context).await;
         streams.inspect_err(|_| {
             open.lock().remove(&url);
         })

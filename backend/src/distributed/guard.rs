@@ -14,6 +14,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode,
+};
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -23,27 +26,45 @@ use datafusion::physical_plan::{
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use futures::{FutureExt, StreamExt};
 
-/// Puts guards where stages will be cut: below what gathers partitions, and at the root.
+/// Puts guards where stages will be cut: below what gathers partitions, below what may be broadcast, and at the root.
+///
+/// The library cuts after this: it swaps the sides of nested-loop joins and puts its broadcasts on build sides, whatever
+/// stands there.
 pub(super) fn guard_stage_heads(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let guarded = plan.transform_up(|node| {
-        let gathers = node.is::<CoalescePartitionsExec>() || node.is::<SortPreservingMergeExec>();
-        let Some(input) = node.children().first().map(|child| Arc::clone(child)) else {
-            return Ok(Transformed::no(node));
-        };
-        if !gathers {
+        let inputs = inputs_to_guard(node.as_ref());
+        if inputs.is_empty() {
             return Ok(Transformed::no(node));
         }
-        let guard: Arc<dyn ExecutionPlan> = Arc::new(PanicGuardExec { input });
-        Ok(Transformed::yes(replace_children_if_necessary(
-            node,
-            vec![guard],
-        )?))
+        let children = node.children().into_iter().enumerate().map(|(i, child)| {
+            if inputs.contains(&i) { guard(Arc::clone(child)) } else { Arc::clone(child) }
+        });
+        let children = children.collect();
+        Ok(Transformed::yes(replace_children_if_necessary(node, children)?))
     })?;
     let plan = guarded.data;
     Ok(match plan.output_partitioning().partition_count() {
         1 => plan,
-        _ => Arc::new(PanicGuardExec { input: plan }),
+        _ => guard(plan),
     })
+}
+
+/// The inputs of an operator that may become the head of a stage that is read by a coalesce or a broadcast.
+fn inputs_to_guard(node: &dyn ExecutionPlan) -> &'static [usize] {
+    let collects = |join: &HashJoinExec| *join.partition_mode() == PartitionMode::CollectLeft;
+    if node.is::<CoalescePartitionsExec>() || node.is::<SortPreservingMergeExec>() {
+        &[0]
+    } else if node.is::<NestedLoopJoinExec>() {
+        &[0, 1]
+    } else if node.is::<CrossJoinExec>() || node.downcast_ref::<HashJoinExec>().is_some_and(collects) {
+        &[0]
+    } else {
+        &[]
+    }
+}
+
+fn guard(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    if input.is::<PanicGuardExec>() { input } else { Arc::new(PanicGuardExec { input }) }
 }
 
 /// Hands on its input, and an error instead of a panic.
@@ -117,9 +138,7 @@ impl ExecutionPlan for PanicGuardExec {
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     format!("panic in a query: {said}")
 }
 
@@ -161,9 +180,9 @@ impl PhysicalExtensionCodec for GuardCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         match (bytes.split_first(), inputs) {
-            (Some((&GUARD, [])), [input]) => Ok(Arc::new(PanicGuardExec {
-                input: Arc::clone(input),
-            })),
+            (Some((&GUARD, [])), [input]) => {
+                Ok(Arc::new(PanicGuardExec { input: Arc::clone(input) }))
+            }
             (Some((&LEAF, leaf)), []) => self.leaves.try_decode(leaf, inputs, context, converter),
             _ => Err(exec_datafusion_err!("an operator arrived damaged")),
         }

@@ -85,13 +85,7 @@ impl Engine {
             .with_distributed_route_tasks_handler(placement::route);
         builder.set_distributed_user_codec_arc(codec);
         builder.set_distributed_channel_resolver(channels);
-        Self {
-            worker,
-            template: builder.build(),
-            leaf,
-            statements,
-            section,
-        }
+        Self { worker, template: builder.build(), leaf, statements, section }
     }
 
     /// What other backends send tasks to.
@@ -101,16 +95,10 @@ impl Engine {
 
     /// Decodes a query and cuts it into stages over its backends.
     pub(crate) async fn plan(&self, query: Query) -> Result<Run> {
-        let urls = query
-            .backends
-            .iter()
-            .map(|address| Url::parse(&format!("http://{address}")));
+        let urls = query.backends.iter().map(|address| Url::parse(&format!("http://{address}")));
         let urls = urls.collect::<Result<Vec<_>, _>>();
         let urls = urls.map_err(|e| exec_datafusion_err!("address of a backend: {e}"))?;
-        let home = urls
-            .first()
-            .cloned()
-            .ok_or_else(|| exec_datafusion_err!("no backends"))?;
+        let home = urls.first().cloned().ok_or_else(|| exec_datafusion_err!("no backends"))?;
         let plan = physical_plan_from_bytes_with_proto_converter(
             &query.plan,
             &self.template.task_ctx(),
@@ -134,23 +122,13 @@ impl Engine {
         config.set_distributed_children_isolator_unions(false)?;
         config.set_distributed_metrics_collection(options.profile)?;
         let leaf = Arc::clone(&self.leaf);
-        config.set_extension(Arc::new(Placement::new(
-            urls,
-            leaf,
-            self.section.task_bytes_min,
-        )));
+        config.set_extension(Arc::new(Placement::new(urls, leaf, self.section.task_bytes_min)));
         config.set_extension(Arc::new(Lost(lost_sender)));
         config.set_extension(Arc::new(DecodedPlan(plan)));
         let planner = Arc::clone(state.query_planner());
         let nothing = LogicalPlanBuilder::empty(false).build()?;
         let plan = planner.create_physical_plan(&nothing, &state).await?;
-        Ok(Run {
-            plan,
-            state,
-            lost,
-            profile: options.profile,
-            stop,
-        })
+        Ok(Run { plan, state, lost, profile: options.profile, stop })
     }
 }
 
@@ -242,11 +220,7 @@ pub(crate) async fn janitor(engine: Arc<Engine>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let request = ExecuteTaskRequest {
-            task_key: TaskKey {
-                query_id: uuid::Uuid::nil(),
-                stage_id: 0,
-                task_number: 0,
-            },
+            task_key: TaskKey { query_id: uuid::Uuid::nil(), stage_id: 0, task_number: 0 },
             target_partition_start: 0,
             target_partition_end: 0,
             producer_head: ProducerHead::None,

@@ -36,11 +36,7 @@ pub(super) struct Placement {
 
 impl Placement {
     pub(super) fn new(urls: Vec<Url>, leaf: Arc<dyn Leaf>, task_bytes_min: u64) -> Self {
-        Self {
-            urls,
-            leaf,
-            task_bytes_min,
-        }
+        Self { urls, leaf, task_bytes_min }
     }
 
     /// As many tasks as there are backends, units, and bytes enough.
@@ -48,9 +44,7 @@ impl Placement {
         let bytes: u64 = units.iter().map(|unit| unit.bytes).sum();
         let by_bytes = bytes
             .checked_div(self.task_bytes_min)
-            .map_or(usize::MAX, |tasks| {
-                usize::try_from(tasks).unwrap_or(usize::MAX)
-            });
+            .map_or(usize::MAX, |tasks| usize::try_from(tasks).unwrap_or(usize::MAX));
         self.urls.len().min(units.len()).min(by_bytes).max(1)
     }
 
@@ -90,9 +84,7 @@ pub(super) fn desired_task_count(
 ) -> Option<Result<DesiredTaskCountEventResponse>> {
     let placement = event.session_config.get_extension::<Placement>()?;
     let units = placement.leaf.units(event.plan.as_ref())?;
-    Some(Ok(DesiredTaskCountEventResponse::desired(
-        placement.tasks(&units),
-    )))
+    Some(Ok(DesiredTaskCountEventResponse::desired(placement.tasks(&units))))
 }
 
 /// One variant of the leaf per task. The library runs the original leaf where a plan stays with one task.
@@ -102,9 +94,7 @@ pub(super) fn scale_up(
     let placement = event.session_config.get_extension::<Placement>()?;
     let units = placement.leaf.units(event.plan.as_ref())?;
     let variants = placement.spread(&units, event.task_count);
-    let variants = variants
-        .iter()
-        .map(|units| placement.leaf.restrict(event.plan.as_ref(), units));
+    let variants = variants.iter().map(|units| placement.leaf.restrict(event.plan.as_ref(), units));
     let scaled = variants.collect::<Result<Vec<_>>>().and_then(|variants| {
         let leaf = DistributedLeafExec::try_new(Arc::clone(event.plan), variants)?;
         Ok(ScaleUpLeafNodeEventResponse::new(Arc::new(leaf)))
@@ -113,17 +103,12 @@ pub(super) fn scale_up(
 }
 
 pub(super) fn route(event: RouteTasksEvent) -> Option<Result<RouteTasksEventResponse>> {
-    let placement = event
-        .task_ctx
-        .session_config()
-        .get_extension::<Placement>()?;
+    let placement = event.task_ctx.session_config().get_extension::<Placement>()?;
     let count = placement.urls.len();
     if count == 0 {
         return Some(Err(internal_datafusion_err!("a query without backends")));
     }
-    let urls = (0..event.task_count)
-        .map(|task| placement.urls[task % count].clone())
-        .collect();
+    let urls = (0..event.task_count).map(|task| placement.urls[task % count].clone()).collect();
     Some(Ok(RouteTasksEventResponse::new(urls)))
 }
 
@@ -139,29 +124,19 @@ mod tests {
 
     #[test]
     fn every_unit_has_one_task() {
-        let units: Vec<Unit> = (0..100)
-            .map(|i| Unit {
-                affinity: i * 7919,
-                bytes: 1000 + i % 13,
-            })
-            .collect();
+        let units: Vec<Unit> =
+            (0..100).map(|i| Unit { affinity: i * 7919, bytes: 1000 + i % 13 }).collect();
         let groups = placement(3, 0).spread(&units, 3);
         let mut all: Vec<usize> = groups.iter().flatten().copied().collect();
         all.sort_unstable();
         assert_eq!(all, (0..100).collect::<Vec<_>>());
-        assert!(
-            groups.iter().all(|group| (20..=45).contains(&group.len())),
-            "{groups:?}"
-        );
+        assert!(groups.iter().all(|group| (20..=45).contains(&group.len())), "{groups:?}");
         assert_eq!(groups, placement(3, 0).spread(&units, 3));
     }
 
     #[test]
     fn small_queries_stay_at_home() {
-        let units = [Unit {
-            affinity: 1,
-            bytes: 1000,
-        }; 8];
+        let units = [Unit { affinity: 1, bytes: 1000 }; 8];
         assert_eq!(placement(3, 1 << 20).tasks(&units), 1);
         assert_eq!(placement(3, 2000).tasks(&units), 3);
         assert_eq!(placement(3, 4000).tasks(&units), 2);

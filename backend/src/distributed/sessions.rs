@@ -86,12 +86,7 @@ impl WorkerSessions {
         statements: Arc<Statements>,
     ) -> Self {
         let template = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime);
-        Self {
-            template: Arc::new(template.build()),
-            codec,
-            channels,
-            statements,
-        }
+        Self { template: Arc::new(template.build()), codec, channels, statements }
     }
 }
 
@@ -104,11 +99,7 @@ impl WorkerSessionBuilder for WorkerSessions {
             config.ok_or_else(|| internal_datafusion_err!("a task without a session"))?;
         config
             .set_distributed_option_extension_from_headers::<StatementOptions>(&context.headers)?;
-        let options = config
-            .options()
-            .extensions
-            .get::<StatementOptions>()
-            .cloned();
+        let options = config.options().extensions.get::<StatementOptions>().cloned();
         let options = options.unwrap_or_default();
         let stop = self.statements.join(&options.query_id);
         apply(&mut config, &options, stop);

@@ -47,10 +47,7 @@ pub struct Catalogs {
 impl Catalogs {
     /// Opens the catalogs kept in `data_dir`.
     pub fn open(data_dir: &Path) -> Result<Self> {
-        Ok(Self {
-            store: Store::open(data_dir)?,
-            connections: Arc::default(),
-        })
+        Ok(Self { store: Store::open(data_dir)?, connections: Arc::default() })
     }
 
     /// The connections that statements of this server share.
@@ -90,39 +87,21 @@ impl Catalogs {
     pub fn create(&self, create: CreateCatalog) -> Result<()> {
         check_name(&create.name)?;
         source(&create.properties)?;
-        let CreateCatalog {
-            name,
-            if_not_exists,
-            comment,
-            properties,
-        } = create;
-        let definition = Definition {
-            name,
-            comment,
-            properties,
-        };
+        let CreateCatalog { name, if_not_exists, comment, properties } = create;
+        let definition = Definition { name, comment, properties };
         let created = definition.name != DEFAULT_CATALOG && self.store.insert(&definition)?;
         if created || if_not_exists {
             return Ok(());
         }
-        Err(Error::Exists(format!(
-            "Catalog '{}' already exists",
-            definition.name
-        )))
+        Err(Error::Exists(format!("Catalog '{}' already exists", definition.name)))
     }
 
     /// `DROP CATALOG`. Statements that run over it end as they would have.
     pub fn remove(&self, name: &str, if_exists: bool) -> Result<()> {
         if name == DEFAULT_CATALOG {
-            return Err(Error::Unsupported(format!(
-                "Catalog '{name}' cannot be dropped"
-            )));
+            return Err(Error::Unsupported(format!("Catalog '{name}' cannot be dropped")));
         }
-        if self.store.remove(name)? || if_exists {
-            Ok(())
-        } else {
-            Err(unknown(name))
-        }
+        if self.store.remove(name)? || if_exists { Ok(()) } else { Err(unknown(name)) }
     }
 }
 
@@ -154,9 +133,7 @@ fn check_name(name: &str) -> Result<()> {
 
 fn capitalised(word: &str) -> String {
     let mut chars = word.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 /// `CREATE EXTERNAL CATALOG …` as `SHOW CREATE CATALOG` prints it, secrets masked.
@@ -180,11 +157,7 @@ pub fn create_statement(catalog: &Definition) -> String {
 fn masked<'a>(key: &str, value: &'a str) -> &'a str {
     let key = key.to_lowercase();
     let secret = ["password", "secret", "key", "token", "credential", "jaas"];
-    if secret.iter().any(|word| key.contains(word)) {
-        "******"
-    } else {
-        value
-    }
+    if secret.iter().any(|word| key.contains(word)) { "******" } else { value }
 }
 
 #[cfg(test)]
@@ -196,10 +169,7 @@ mod tests {
             name: name.into(),
             if_not_exists: false,
             comment: None,
-            properties: properties
-                .iter()
-                .map(|(k, v)| (k.to_string(), v.to_string()))
-                .collect(),
+            properties: properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         }
     }
 
@@ -213,10 +183,7 @@ mod tests {
             ("table.datalake.paimon.s3.secret-key", "hidden"),
         ];
         catalogs.create(create("c", &fluss)).unwrap();
-        assert!(matches!(
-            catalogs.create(create("c", &fluss)),
-            Err(Error::Exists(_))
-        ));
+        assert!(matches!(catalogs.create(create("c", &fluss)), Err(Error::Exists(_))));
         let text = create_statement(&catalogs.definition("c").unwrap());
         assert!(
             text.contains("\"bootstrap.servers\" = \"h:1\"") && !text.contains("hidden"),
@@ -224,10 +191,7 @@ mod tests {
         );
         assert_eq!(catalogs.list().unwrap()[1].1, "Fluss");
         catalogs.remove("c", false).unwrap();
-        assert!(matches!(
-            catalogs.source("c"),
-            Err(Error::UnknownDatabase(_))
-        ));
+        assert!(matches!(catalogs.source("c"), Err(Error::UnknownDatabase(_))));
         catalogs.remove("c", true).unwrap();
     }
 
@@ -236,23 +200,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let catalogs = Catalogs::open(dir.path()).unwrap();
         for (name, properties, told) in [
-            (
-                "1c",
-                &[("type", "fluss"), ("bootstrap.servers", "h:1")][..],
-                "no name",
-            ),
+            ("1c", &[("type", "fluss"), ("bootstrap.servers", "h:1")][..], "no name"),
             ("c", &[("type", "hive")][..], "hive"),
             ("c", &[("bootstrap.servers", "h:1")][..], "type must be set"),
-            (
-                "c",
-                &[("type", "fluss")][..],
-                "bootstrap.servers must be set",
-            ),
-            (
-                "c",
-                &[("type", "fluss"), ("bootstrap.servers", "h:1"), ("x", "y")][..],
-                "'x'",
-            ),
+            ("c", &[("type", "fluss")][..], "bootstrap.servers must be set"),
+            ("c", &[("type", "fluss"), ("bootstrap.servers", "h:1"), ("x", "y")][..], "'x'"),
         ] {
             let error = catalogs.create(create(name, properties)).unwrap_err();
             assert!(error.to_string().contains(told), "{error}");

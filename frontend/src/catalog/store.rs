@@ -40,29 +40,20 @@ impl Store {
     pub fn open(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("catalogs.sqlite");
         let failed = |e: &dyn std::fmt::Display| {
-            Error::Internal(format!(
-                "catalogs cannot be kept in {}: {e}",
-                path.display()
-            ))
+            Error::Internal(format!("catalogs cannot be kept in {}: {e}", path.display()))
         };
         std::fs::create_dir_all(data_dir).map_err(|e| failed(&e))?;
         let connection = Connection::open(&path).map_err(|e| failed(&e))?;
         owner_only(&path).map_err(|e| failed(&e))?;
-        connection
-            .pragma_update(None, "journal_mode", "WAL")
-            .map_err(|e| failed(&e))?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(|e| failed(&e))?;
         let version: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(|e| failed(&e))?;
         if version > 1 {
-            return Err(failed(&format!(
-                "its version {version} is newer than this server's"
-            )));
+            return Err(failed(&format!("its version {version} is newer than this server's")));
         }
         connection.execute_batch(SCHEMA).map_err(|e| failed(&e))?;
-        Ok(Self {
-            connection: Mutex::new(connection),
-        })
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     /// All catalogs, by name.
@@ -81,10 +72,7 @@ impl Store {
         let mut statement = connection
             .prepare_cached("SELECT name, comment, properties FROM catalogs WHERE name = ?1")
             .map_err(broken)?;
-        statement
-            .query_row([name], definition)
-            .optional()
-            .map_err(broken)
+        statement.query_row([name], definition).optional().map_err(broken)
     }
 
     /// Keeps a new catalog; `false` when there is one of that name.
@@ -118,11 +106,7 @@ fn definition(row: &rusqlite::Row<'_>) -> rusqlite::Result<Definition> {
     let properties = serde_json::from_str(&json).map_err(|e| {
         rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(e))
     })?;
-    Ok(Definition {
-        name: row.get(0)?,
-        comment: row.get(1)?,
-        properties,
-    })
+    Ok(Definition { name: row.get(0)?, comment: row.get(1)?, properties })
 }
 
 fn broken(error: rusqlite::Error) -> Error {

@@ -90,12 +90,7 @@ impl Backends {
 
     /// Looks again at once: a query has lost one.
     pub async fn look_again(&self) {
-        look(
-            self.addresses.clone(),
-            Arc::clone(&self.client),
-            Arc::clone(&self.states),
-        )
-        .await;
+        look(self.addresses.clone(), Arc::clone(&self.client), Arc::clone(&self.states)).await;
     }
 }
 
@@ -108,16 +103,10 @@ async fn look(
         let client = Arc::clone(&client);
         async move {
             match client.status(&address).await {
-                Ok(status) => State {
-                    address,
-                    version: status.version,
-                    error: None,
-                },
-                Err(failure) => State {
-                    address,
-                    version: String::new(),
-                    error: Some(failure.message),
-                },
+                Ok(status) => State { address, version: status.version, error: None },
+                Err(failure) => {
+                    State { address, version: String::new(), error: Some(failure.message) }
+                }
             }
         }
     });

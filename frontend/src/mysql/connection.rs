@@ -56,13 +56,7 @@ pub async fn serve(
     let entry = frontend.processes().enter(id, &login.user, &host);
     let session = Session::new(id, login.user.clone(), host);
     let prepared = PreparedStatements::default();
-    let mut client = Client {
-        frontend,
-        connection,
-        session,
-        entry,
-        prepared,
-    };
+    let mut client = Client { frontend, connection, session, entry, prepared };
     let killed = client.entry.stop.clone();
     tokio::select! {
         () = killed.cancelled() => {}
@@ -101,9 +95,7 @@ impl Client {
                 Ok(Err(mysql_protocol::Error::TooLarge { bytes, max })) => {
                     let told =
                         format!("Got a packet bigger than 'max_allowed_packet': {bytes} > {max}");
-                    self.connection
-                        .error(&ServerError::new(1153, b"08S01", told))
-                        .await?;
+                    self.connection.error(&ServerError::new(1153, b"08S01", told)).await?;
                     return Err(Gone);
                 }
                 Ok(Err(error)) => return Err(error.into()),
@@ -150,16 +142,10 @@ impl Client {
                 let told = "cursors are not supported: fetch rows without one".to_string();
                 self.done(Err(Error::Unsupported(told))).await
             }
-            Command::Execute {
-                statement,
-                parameters,
-                ..
-            } => self.execute(statement, &parameters).await,
-            Command::SendLongData {
-                statement,
-                parameter,
-                data,
-            } => {
+            Command::Execute { statement, parameters, .. } => {
+                self.execute(statement, &parameters).await
+            }
+            Command::SendLongData { statement, parameter, data } => {
                 self.prepared.long_data(statement, parameter, &data);
                 Ok(())
             }
@@ -177,19 +163,13 @@ impl Client {
             }
             Command::Statistics => {
                 let sessions = self.frontend.processes().all().len();
-                Ok(self
-                    .connection
-                    .text(&format!("Threads: {sessions}"))
-                    .await?)
+                Ok(self.connection.text(&format!("Threads: {sessions}")).await?)
             }
             Command::ProcessKill(id) => {
                 let done = self.frontend.processes().kill(id, false);
                 self.done(done).await
             }
-            _ => Ok(self
-                .connection
-                .error(&ServerError::unknown_command())
-                .await?),
+            _ => Ok(self.connection.error(&ServerError::unknown_command()).await?),
         }
     }
 
@@ -203,10 +183,7 @@ impl Client {
     async fn change_user(&mut self, payload: &[u8]) -> Result<(), Gone> {
         let frontend = Arc::clone(&self.frontend);
         let host = self.session.host.clone();
-        let login = self
-            .connection
-            .change_user(payload, &host, &Root(&frontend))
-            .await?;
+        let login = self.connection.change_user(payload, &host, &Root(&frontend)).await?;
         self.prepared.clear();
         self.session = Session::new(self.session.id, login.user, host);
         self.begin(login.database).await
@@ -215,9 +192,9 @@ impl Client {
     async fn query(&mut self, sql: &str) -> Result<(), Gone> {
         let statements = match parse::parse(sql) {
             Ok(statements) if statements.is_empty() => Err(Error::Empty),
-            Ok(statements) if statements.len() > 1 && !self.connection.multi_statements() => Err(
-                Error::Syntax("several statements in one text were not asked for".into()),
-            ),
+            Ok(statements) if statements.len() > 1 && !self.connection.multi_statements() => {
+                Err(Error::Syntax("several statements in one text were not asked for".into()))
+            }
             parsed => parsed,
         };
         let statements = match statements {
@@ -227,9 +204,7 @@ impl Client {
         let last = statements.len() - 1;
         for (i, statement) in statements.into_iter().enumerate() {
             let more = if i < last { STATUS_MORE_RESULTS } else { 0 };
-            let went_well = self
-                .run_statement(sql, statement, RowFormat::Text, more)
-                .await?;
+            let went_well = self.run_statement(sql, statement, RowFormat::Text, more).await?;
             if !went_well {
                 break;
             }
@@ -266,12 +241,7 @@ impl Client {
         let error = match answer {
             Ok(Answer::Done) => {
                 let status = STATUS_AUTOCOMMIT | more;
-                self.connection
-                    .ok(&OkPacket {
-                        status,
-                        ..OkPacket::default()
-                    })
-                    .await?;
+                self.connection.ok(&OkPacket { status, ..OkPacket::default() }).await?;
                 return Ok(true);
             }
             Ok(Answer::Rows(rows)) => match self.write_rows(rows, format, more).await? {
@@ -313,9 +283,7 @@ impl Client {
                 }
             }
         }
-        self.connection
-            .finish_result(STATUS_AUTOCOMMIT | more)
-            .await?;
+        self.connection.finish_result(STATUS_AUTOCOMMIT | more).await?;
         Ok(Ok(()))
     }
 
@@ -341,19 +309,13 @@ impl Client {
             return Ok(vec![]);
         };
         let plan = self.frontend.planner().plan(&self.session, &query).await?;
-        Ok(plan
-            .schema
-            .fields()
-            .iter()
-            .map(|field| Column::from_field(field))
-            .collect())
+        Ok(plan.schema.fields().iter().map(|field| Column::from_field(field)).collect())
     }
 
     async fn execute(&mut self, id: u32, parameters: &[u8]) -> Result<(), Gone> {
         match self.prepared.bind(id, parameters) {
             Ok(statement) => {
-                self.run_statement("(prepared)", statement, RowFormat::Binary, 0)
-                    .await?;
+                self.run_statement("(prepared)", statement, RowFormat::Binary, 0).await?;
                 Ok(())
             }
             Err(error) => Ok(self.connection.error(&server_error(&error)).await?),
@@ -362,9 +324,5 @@ impl Client {
 }
 
 fn columns(rows: &Rows) -> Vec<Column> {
-    rows.schema
-        .fields()
-        .iter()
-        .map(|field| Column::from_field(field))
-        .collect()
+    rows.schema.fields().iter().map(|field| Column::from_field(field)).collect()
 }

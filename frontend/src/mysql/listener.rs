@@ -50,12 +50,7 @@ impl Listener {
             kill: kill.clone(),
         };
         let accepting = AbortOnDropHandle::new(tokio::spawn(accepting.run(listener)));
-        Ok(Self {
-            address,
-            connections,
-            kill,
-            _accepting: accepting,
-        })
+        Ok(Self { address, connections, kill, _accepting: accepting })
     }
 
     /// The address that clients connect to.
@@ -66,10 +61,7 @@ impl Listener {
     /// Waits for running statements; then cuts off what is left.
     pub async fn drain(self, within: Duration) {
         self.connections.close();
-        if tokio::time::timeout(within, self.connections.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(within, self.connections.wait()).await.is_err() {
             self.kill.cancel();
         }
     }
@@ -120,10 +112,9 @@ impl Accepting {
             metrics::counter!("millrace_frontend_connections_refused_total").increment(1);
             let refusal = ServerError::new(1040, b"08004", "Too many connections");
             // bounded in time, so that refusals cannot pile up
-            self.connections
-                .spawn(tokio::time::timeout(Duration::from_secs(1), async move {
-                    mysql_protocol::refuse(stream, &refusal).await
-                }));
+            self.connections.spawn(tokio::time::timeout(Duration::from_secs(1), async move {
+                mysql_protocol::refuse(stream, &refusal).await
+            }));
             return;
         };
         let (frontend, options) = (Arc::clone(&self.frontend), Arc::clone(&self.options));
@@ -144,9 +135,8 @@ pub(super) struct Root<'a>(pub(super) &'a Frontend);
 impl Accounts for Root<'_> {
     fn verifier(&self, user: &str, host: &str) -> Option<Verifier> {
         let password = &self.0.config().auth.root_password;
-        let from_here = host
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_loopback());
+        let from_here =
+            host.parse().is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_loopback());
         let may_come = user == "root" && (from_here || !password.is_empty());
         may_come.then(|| Verifier::from_password(password))
     }

@@ -36,18 +36,14 @@ impl PreparedStatements {
     /// columns.
     pub fn prepare(&mut self, sql: &str, max: usize) -> Result<(u32, u16, Statement)> {
         if self.statements.len() >= max {
-            return Err(Error::TooLarge(format!(
-                "more than {max} prepared statements"
-            )));
+            return Err(Error::TooLarge(format!("more than {max} prepared statements")));
         }
         let mut statements = tokens::statements(sql)?;
         let tokens = match (statements.pop(), statements.is_empty()) {
             (Some(tokens), true) => tokens,
             (None, _) => return Err(Error::Empty),
             _ => {
-                return Err(Error::Unsupported(
-                    "several statements cannot be prepared".into(),
-                ));
+                return Err(Error::Unsupported("several statements cannot be prepared".into()));
             }
         };
         let parameters = tokens.iter().filter(|t| is_parameter(&t.token)).count();
@@ -56,13 +52,8 @@ impl PreparedStatements {
         let nulls = vec![Parameter::Null; parameters];
         let statement = parse::statement(&bind(&tokens, &nulls)?)?;
         self.last = self.last.wrapping_add(1);
-        let prepared = Prepared {
-            tokens,
-            parameters,
-            types: vec![],
-            long: HashMap::new(),
-            long_error: None,
-        };
+        let prepared =
+            Prepared { tokens, parameters, types: vec![], long: HashMap::new(), long_error: None };
         self.statements.insert(self.last, prepared);
         Ok((self.last, count, statement))
     }
@@ -91,11 +82,7 @@ impl PreparedStatements {
             prepared.long_error = Some(Error::TooLarge(told));
             return;
         }
-        prepared
-            .long
-            .entry(usize::from(parameter))
-            .or_default()
-            .extend_from_slice(data);
+        prepared.long.entry(usize::from(parameter)).or_default().extend_from_slice(data);
     }
 
     /// Forgets the long parameters of a statement.
@@ -117,9 +104,7 @@ impl PreparedStatements {
     }
 
     fn get(&mut self, id: u32) -> Result<&mut Prepared> {
-        self.statements
-            .get_mut(&id)
-            .ok_or(Error::UnknownStatement(id))
+        self.statements.get_mut(&id).ok_or(Error::UnknownStatement(id))
     }
 }
 
@@ -136,9 +121,7 @@ fn bind(tokens: &[TokenWithSpan], values: &[Parameter]) -> Result<Vec<TokenWithS
             bound.push(token.clone());
             continue;
         }
-        let value = values
-            .next()
-            .ok_or_else(|| Error::Invalid("too few parameters".into()))?;
+        let value = values.next().ok_or_else(|| Error::Invalid("too few parameters".into()))?;
         bound.extend(literal(value)?.into_iter().map(TokenWithSpan::wrap));
     }
     Ok(bound)
@@ -146,12 +129,9 @@ fn bind(tokens: &[TokenWithSpan], values: &[Parameter]) -> Result<Vec<TokenWithS
 
 fn literal(value: &Parameter) -> Result<Vec<Token>> {
     let number = |text: String| match text.strip_prefix('-') {
-        Some(size) => vec![
-            Token::LParen,
-            Token::Minus,
-            Token::Number(size.to_string(), false),
-            Token::RParen,
-        ],
+        Some(size) => {
+            vec![Token::LParen, Token::Minus, Token::Number(size.to_string(), false), Token::RParen]
+        }
         None => vec![Token::Number(text, false)],
     };
     Ok(match value {
@@ -161,9 +141,7 @@ fn literal(value: &Parameter) -> Result<Vec<Token>> {
         Parameter::Float(value) if value.is_finite() => number(format!("{value:e}")),
         Parameter::Double(value) if value.is_finite() => number(format!("{value:e}")),
         Parameter::Float(_) | Parameter::Double(_) => {
-            return Err(Error::Invalid(
-                "a parameter that is no finite number".into(),
-            ));
+            return Err(Error::Invalid("a parameter that is no finite number".into()));
         }
         Parameter::Bytes(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => vec![Token::SingleQuotedString(text.to_string())],
@@ -209,10 +187,7 @@ mod tests {
         let payload = [0, 1, 1, 0, 0xff];
         assert_eq!(bound("SELECT 1-?", &payload), "SELECT 1 - (-1)");
         let payload = [1, 1, 6, 0];
-        assert_eq!(
-            bound("SELECT ? AS a, '?' FROM t", &payload),
-            "SELECT NULL AS a, '?' FROM t"
-        );
+        assert_eq!(bound("SELECT ? AS a, '?' FROM t", &payload), "SELECT NULL AS a, '?' FROM t");
     }
 
     #[test]
@@ -220,10 +195,7 @@ mod tests {
         let mut all = PreparedStatements::default();
         let (id, parameters, _) = all.prepare("SELECT ?, ?", 1).unwrap();
         assert_eq!(parameters, 2);
-        assert!(matches!(
-            all.prepare("SELECT 1", 1),
-            Err(Error::TooLarge(_))
-        ));
+        assert!(matches!(all.prepare("SELECT 1", 1), Err(Error::TooLarge(_))));
         all.long_data(id, 0, &vec![0; LONG_DATA_MAX + 1]);
         assert!(matches!(all.bind(id, &[]), Err(Error::TooLarge(_))));
         all.close(id);

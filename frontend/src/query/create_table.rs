@@ -20,10 +20,7 @@ pub fn statement(name: &str, info: &TableInfo) -> Result<String> {
         })
         .collect();
     if !info.schema.primary_key.is_empty() {
-        lines.push(format!(
-            "  PRIMARY KEY ({})",
-            list(&info.schema.primary_key)
-        ));
+        lines.push(format!("  PRIMARY KEY ({})", list(&info.schema.primary_key)));
     }
     let mut text = format!("CREATE TABLE `{name}` (\n{}\n)", lines.join(",\n"));
     if !info.partition_keys.is_empty() {
@@ -31,16 +28,11 @@ pub fn statement(name: &str, info: &TableInfo) -> Result<String> {
     }
     if !info.bucket_keys.is_empty() {
         let keys = list(&info.bucket_keys);
-        text.push_str(&format!(
-            "\nDISTRIBUTED BY HASH({keys}) BUCKETS {}",
-            info.bucket_count
-        ));
+        text.push_str(&format!("\nDISTRIBUTED BY HASH({keys}) BUCKETS {}", info.bucket_count));
     }
     if !info.properties.is_empty() {
-        let properties = info
-            .properties
-            .iter()
-            .map(|(key, value)| format!("  \"{key}\" = \"{value}\""));
+        let properties =
+            info.properties.iter().map(|(key, value)| format!("  \"{key}\" = \"{value}\""));
         let properties = properties.collect::<Vec<_>>().join(",\n");
         text.push_str(&format!("\nPROPERTIES (\n{properties}\n)"));
     }
@@ -48,9 +40,5 @@ pub fn statement(name: &str, info: &TableInfo) -> Result<String> {
 }
 
 fn list(names: &[String]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

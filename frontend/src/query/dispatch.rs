@@ -45,10 +45,7 @@ pub async fn query(
         () = stopped.cancelled() => return Err(Error::Cancelled),
         rows = within_time(within, started) => rows?,
     };
-    Ok(Answer::Rows(Rows {
-        schema: rows.schema,
-        batches: stoppable(rows.batches, stop.clone()),
-    }))
+    Ok(Answer::Rows(Rows { schema: rows.schema, batches: stoppable(rows.batches, stop.clone()) }))
 }
 
 fn is_read_point_gone(error: &Error) -> bool {
@@ -68,9 +65,7 @@ pub fn time_allowed(session: &Session) -> Duration {
 }
 
 async fn within_time<T>(within: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(within, work)
-        .await
-        .unwrap_or(Err(Error::TimedOut))
+    tokio::time::timeout(within, work).await.unwrap_or(Err(Error::TimedOut))
 }
 
 /// Plans and waits for the first rows, so that what can be done again is known before a client sees anything.
@@ -87,19 +82,14 @@ async fn start(
         rows.map_err(Error::from).boxed()
     } else {
         let pieces = send(frontend, &plan, within, false).await?;
-        pieces
-            .try_filter_map(async |piece| Ok(piece.batch()))
-            .boxed()
+        pieces.try_filter_map(async |piece| Ok(piece.batch())).boxed()
     };
     let first = batches.try_next().await?;
     let labelled = Arc::clone(&schema);
     let batches = stream::iter(first.map(Ok))
         .chain(batches)
         .map(move |batch| batch.and_then(|batch| relabel(&batch, &labelled)));
-    Ok(Rows {
-        schema,
-        batches: batches.boxed(),
-    })
+    Ok(Rows { schema, batches: batches.boxed() })
 }
 
 /// The rows under the labels of the statement.
@@ -116,10 +106,7 @@ fn stoppable(
     let stopped = stop.clone();
     let last = stream::once(async move { stopped.is_cancelled() })
         .filter_map(async |stopped| stopped.then_some(Err(Error::Cancelled)));
-    batches
-        .take_until(stop.cancelled_owned())
-        .chain(last)
-        .boxed()
+    batches.take_until(stop.cancelled_owned()).chain(last).boxed()
 }
 
 /// What comes from a home backend.

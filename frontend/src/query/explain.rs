@@ -27,11 +27,7 @@ pub async fn explain(
         text = format!("{}\n\n", plan.logical.display_indent());
     }
     if plan.is_constant {
-        text.push_str(
-            &displayable(plan.physical.as_ref())
-                .indent(false)
-                .to_string(),
-        );
+        text.push_str(&displayable(plan.physical.as_ref()).indent(false).to_string());
     } else {
         let query = dispatch::encode(frontend, &plan, time_allowed(session), false)?;
         let explained = frontend.backends().client().explain(query).await;
@@ -49,11 +45,7 @@ pub async fn analyze(
 ) -> Result<Answer> {
     let plan = frontend.planner().plan(session, query).await?;
     if plan.is_constant {
-        return Ok(lines(
-            &displayable(plan.physical.as_ref())
-                .indent(false)
-                .to_string(),
-        ));
+        return Ok(lines(&displayable(plan.physical.as_ref()).indent(false).to_string()));
     }
     let within = time_allowed(session);
     let run = async {

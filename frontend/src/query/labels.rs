@@ -15,13 +15,11 @@ pub fn labels(query: &Query, planned: &[String]) -> Vec<String> {
     };
     // A wildcard stands for a number of columns that only the planner knows: items before the first
     // one are counted from the front, items after the last one from the back.
-    let (front, back) = match (
-        items.iter().position(is_wildcard),
-        items.iter().rposition(is_wildcard),
-    ) {
-        (Some(first), Some(last)) => (&items[..first], &items[last + 1..]),
-        _ => (items, &items[items.len()..]),
-    };
+    let (front, back) =
+        match (items.iter().position(is_wildcard), items.iter().rposition(is_wildcard)) {
+            (Some(first), Some(last)) => (&items[..first], &items[last + 1..]),
+            _ => (items, &items[items.len()..]),
+        };
     if front.len() + back.len() > labels.len() {
         return labels;
     }
@@ -60,14 +58,8 @@ fn unique_in(body: &mut SetExpr) {
                     continue;
                 }
                 // an alias that reads like a column could stand for one in GROUP BY
-                let plain = text
-                    .chars()
-                    .all(|c| c.is_alphanumeric() || "_'\"`".contains(c));
-                let alias = if is_new && !plain {
-                    text
-                } else {
-                    format!("{text}:{i}")
-                };
+                let plain = text.chars().all(|c| c.is_alphanumeric() || "_'\"`".contains(c));
+                let alias = if is_new && !plain { text } else { format!("{text}:{i}") };
                 let (expr, alias) = (expr.clone(), Ident::with_quote('`', alias));
                 *item = SelectItem::ExprWithAlias { expr, alias };
             }
@@ -87,10 +79,7 @@ fn items(body: &SetExpr) -> Option<&[SelectItem]> {
 }
 
 fn is_wildcard(item: &SelectItem) -> bool {
-    matches!(
-        item,
-        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
-    )
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
 }
 
 fn relabel(label: &mut String, item: &SelectItem) {
@@ -101,11 +90,7 @@ fn relabel(label: &mut String, item: &SelectItem) {
             let variable = names.first().is_some_and(|n| n.value.starts_with('@'));
             *label = match names.last() {
                 Some(last) if !variable => last.value.clone(),
-                _ => names
-                    .iter()
-                    .map(|n| n.value.as_str())
-                    .collect::<Vec<_>>()
-                    .join("."),
+                _ => names.iter().map(|n| n.value.as_str()).collect::<Vec<_>>().join("."),
             };
         }
         SelectItem::UnnamedExpr(Expr::Value(value)) => {
@@ -127,28 +112,14 @@ mod tests {
     use crate::query::statement::Statement;
 
     fn labelled(sql: &str, planned: &[&str]) -> Vec<String> {
-        let Statement::Query(query) = parse(sql).unwrap().remove(0) else {
-            panic!("{sql}")
-        };
-        labels(
-            &query,
-            &planned.iter().map(|s| s.to_string()).collect::<Vec<_>>(),
-        )
+        let Statement::Query(query) = parse(sql).unwrap().remove(0) else { panic!("{sql}") };
+        labels(&query, &planned.iter().map(|s| s.to_string()).collect::<Vec<_>>())
     }
 
     #[test]
     fn texts_become_labels() {
         let sql = "SELECT a+1, count(*), t.B, @@session.x, @@version, 'x', 1, a AS Z FROM t";
-        let want = [
-            "a + 1",
-            "count(*)",
-            "B",
-            "@@session.x",
-            "@@version",
-            "x",
-            "1",
-            "Z",
-        ];
+        let want = ["a + 1", "count(*)", "B", "@@session.x", "@@version", "x", "1", "Z"];
         assert_eq!(labelled(sql, &["?"; 8]), want);
     }
 
@@ -158,10 +129,7 @@ mod tests {
             labelled("SELECT a+1, t.*, b+1 FROM t", &["?", "a", "b", "?"]),
             ["a + 1", "a", "b", "b + 1"]
         );
-        assert_eq!(
-            labelled("(SELECT a A FROM t) UNION SELECT b FROM t", &["?"]),
-            ["A"]
-        );
+        assert_eq!(labelled("(SELECT a A FROM t) UNION SELECT b FROM t", &["?"]), ["A"]);
         assert_eq!(labelled("VALUES (1)", &["column1"]), ["column1"]);
     }
 }

@@ -38,19 +38,14 @@ pub async fn show(frontend: &Frontend, session: &Session, show: Show) -> Result<
 
 /// A result of texts; a missing one is NULL.
 fn table(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Answer {
-    let fields = names
-        .iter()
-        .map(|name| Field::new(*name, DataType::Utf8, true));
+    let fields = names.iter().map(|name| Field::new(*name, DataType::Utf8, true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let column = |i: usize| {
         let values = rows.iter().map(|row| row.get(i).cloned().flatten());
         Arc::new(values.collect::<StringArray>()) as ArrayRef
     };
     let columns = (0..names.len()).map(column).collect();
-    Answer::rows(
-        schema.clone(),
-        RecordBatch::try_new(schema, columns).map_err(Error::internal),
-    )
+    Answer::rows(schema.clone(), RecordBatch::try_new(schema, columns).map_err(Error::internal))
 }
 
 fn text(value: impl Into<String>) -> Option<String> {
@@ -60,9 +55,7 @@ fn text(value: impl Into<String>) -> Option<String> {
 fn catalogs(frontend: &Frontend, like: &Like) -> Result<Answer> {
     let all = frontend.catalogs().list()?;
     let rows = all.into_iter().filter(|(name, ..)| like.matches(name));
-    let rows = rows
-        .map(|(name, kind, comment)| vec![Some(name), Some(kind), comment])
-        .collect();
+    let rows = rows.map(|(name, kind, comment)| vec![Some(name), Some(kind), comment]).collect();
     Ok(table(&["Catalog", "Type", "Comment"], rows))
 }
 
@@ -94,10 +87,7 @@ async fn databases(
 ) -> Result<Answer> {
     let catalog = from.first().unwrap_or(&session.catalog);
     let names = database_names(frontend, catalog).await?;
-    let rows = names
-        .into_iter()
-        .filter(|name| like.matches(name))
-        .map(|name| vec![Some(name)]);
+    let rows = names.into_iter().filter(|name| like.matches(name)).map(|name| vec![Some(name)]);
     Ok(table(&["Database"], rows.collect()))
 }
 
@@ -109,28 +99,18 @@ async fn tables(
     like: &Like,
 ) -> Result<Answer> {
     let (catalog, database) = match &from[..] {
-        [] => (
-            session.catalog.clone(),
-            session.database.clone().ok_or(Error::NoDatabase)?,
-        ),
+        [] => (session.catalog.clone(), session.database.clone().ok_or(Error::NoDatabase)?),
         [database] => (session.catalog.clone(), database.clone()),
         [catalog, database, ..] => (catalog.clone(), database.clone()),
     };
-    let names = tables_of(frontend, &catalog, &database)?
-        .tables(&database)
-        .await?;
+    let names = tables_of(frontend, &catalog, &database)?.tables(&database).await?;
     let names = names.into_iter().filter(|name| like.matches(name));
     let label = format!("Tables_in_{database}");
     if full {
-        let rows = names
-            .map(|name| vec![Some(name), text("BASE TABLE")])
-            .collect();
+        let rows = names.map(|name| vec![Some(name), text("BASE TABLE")]).collect();
         return Ok(table(&[&label, "Table_type"], rows));
     }
-    Ok(table(
-        &[&label],
-        names.map(|name| vec![Some(name)]).collect(),
-    ))
+    Ok(table(&[&label], names.map(|name| vec![Some(name)]).collect()))
 }
 
 async fn columns(
@@ -141,9 +121,7 @@ async fn columns(
     like: &Like,
 ) -> Result<Answer> {
     let (catalog, database, name) = session.resolve(name)?;
-    let info = tables_of(frontend, &catalog, &database)?
-        .table_info(&database, &name)
-        .await?;
+    let info = tables_of(frontend, &catalog, &database)?.table_info(&database, &name).await?;
     let columns = Columns::of(&info)?;
     let mut rows = vec![];
     for (position, field) in columns.schema.fields().iter().enumerate() {
@@ -152,45 +130,18 @@ async fn columns(
         }
         let declared = field.metadata().get(DECLARED).cloned();
         let null = text(if field.is_nullable() { "YES" } else { "NO" });
-        let key = text(if columns.keys.contains(&position) {
-            "PRI"
-        } else {
-            ""
-        });
+        let key = text(if columns.keys.contains(&position) { "PRI" } else { "" });
         let name = text(field.name());
         rows.push(if full {
-            let collation = field
-                .data_type()
-                .is_string()
-                .then(|| "utf8mb4_bin".to_string());
+            let collation = field.data_type().is_string().then(|| "utf8mb4_bin".to_string());
             let comment = field.metadata().get(COMMENT).cloned().or(text(""));
-            vec![
-                name,
-                declared,
-                collation,
-                null,
-                key,
-                None,
-                text(""),
-                text("select"),
-                comment,
-            ]
+            vec![name, declared, collation, null, key, None, text(""), text("select"), comment]
         } else {
             vec![name, declared, null, key, None, text("")]
         });
     }
     let names: &[&str] = if full {
-        &[
-            "Field",
-            "Type",
-            "Collation",
-            "Null",
-            "Key",
-            "Default",
-            "Extra",
-            "Privileges",
-            "Comment",
-        ]
+        &["Field", "Type", "Collation", "Null", "Key", "Default", "Extra", "Privileges", "Comment"]
     } else {
         &["Field", "Type", "Null", "Key", "Default", "Extra"]
     };
@@ -199,37 +150,23 @@ async fn columns(
 
 async fn create_table(frontend: &Frontend, session: &Session, name: &[String]) -> Result<Answer> {
     let (catalog, database, name) = session.resolve(name)?;
-    let info = tables_of(frontend, &catalog, &database)?
-        .table_info(&database, &name)
-        .await?;
+    let info = tables_of(frontend, &catalog, &database)?.table_info(&database, &name).await?;
     let (base, _) = ReadMode::split(&name);
     let statement = create_table_of::statement(base, &info)?;
-    Ok(table(
-        &["Table", "Create Table"],
-        vec![vec![text(name), text(statement)]],
-    ))
+    Ok(table(&["Table", "Create Table"], vec![vec![text(name), text(statement)]]))
 }
 
 fn create_catalog(frontend: &Frontend, name: &str) -> Result<Answer> {
     let statement = if name == DEFAULT_CATALOG {
-        return Err(Error::Unsupported(format!(
-            "'{name}' was not created by a statement"
-        )));
+        return Err(Error::Unsupported(format!("'{name}' was not created by a statement")));
     } else {
         create_statement(&frontend.catalogs().definition(name)?)
     };
-    Ok(table(
-        &["Catalog", "Create Catalog"],
-        vec![vec![text(name), text(statement)]],
-    ))
+    Ok(table(&["Catalog", "Create Catalog"], vec![vec![text(name), text(statement)]]))
 }
 
 fn variables(session: &Session, like: &Like) -> Answer {
-    let all = session
-        .variables
-        .all()
-        .into_iter()
-        .filter(|(name, _)| like.matches(name));
+    let all = session.variables.all().into_iter().filter(|(name, _)| like.matches(name));
     let rows = all.map(|(name, value)| vec![text(name), text(shown(name, value))]);
     table(&["Variable_name", "Value"], rows.collect())
 }
@@ -244,21 +181,13 @@ fn shown(name: &str, value: String) -> String {
 }
 
 fn process_list(frontend: &Frontend, full: bool) -> Answer {
-    let names = [
-        "Id", "User", "Host", "db", "Command", "Time", "State", "Info",
-    ];
+    let names = ["Id", "User", "Host", "db", "Command", "Time", "State", "Info"];
     let all = frontend.processes().all();
     let ids: Int64Array = all.iter().map(|p| Some(i64::from(p.id))).collect();
-    let times: Int64Array = all
-        .iter()
-        .map(|p| Some(i64::try_from(p.seconds()).unwrap_or(i64::MAX)))
-        .collect();
+    let times: Int64Array =
+        all.iter().map(|p| Some(i64::try_from(p.seconds()).unwrap_or(i64::MAX))).collect();
     let info = |sql: &str| {
-        if full {
-            sql.to_string()
-        } else {
-            sql.chars().take(INFO_CHARS).collect()
-        }
+        if full { sql.to_string() } else { sql.chars().take(INFO_CHARS).collect() }
     };
     let texts = |f: &dyn Fn(&crate::session::process_list::Process) -> Option<String>| {
         Arc::new(all.iter().map(f).collect::<StringArray>()) as ArrayRef
@@ -274,31 +203,17 @@ fn process_list(frontend: &Frontend, full: bool) -> Answer {
         texts(&|p| text(if running(p) { "running" } else { "" })),
         texts(&|p| p.statement.as_ref().map(|(sql, _)| info(sql))),
     ];
-    let fields = names
-        .iter()
-        .zip(&columns)
-        .map(|(n, c)| Field::new(*n, c.data_type().clone(), true));
+    let fields =
+        names.iter().zip(&columns).map(|(n, c)| Field::new(*n, c.data_type().clone(), true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    Answer::rows(
-        schema.clone(),
-        RecordBatch::try_new(schema, columns).map_err(Error::internal),
-    )
+    Answer::rows(schema.clone(), RecordBatch::try_new(schema, columns).map_err(Error::internal))
 }
 
 fn backends(frontend: &Frontend) -> Answer {
     let states = frontend.backends().states();
     let rows = states.into_iter().map(|state| {
-        let alive = text(if state.error.is_none() {
-            "true"
-        } else {
-            "false"
-        });
-        vec![
-            text(state.address),
-            alive,
-            text(state.version),
-            text(state.error.unwrap_or_default()),
-        ]
+        let alive = text(if state.error.is_none() { "true" } else { "false" });
+        vec![text(state.address), alive, text(state.version), text(state.error.unwrap_or_default())]
     });
     table(&["Backend", "Alive", "Version", "ErrMsg"], rows.collect())
 }

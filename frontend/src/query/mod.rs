@@ -48,10 +48,7 @@ pub struct Rows {
 impl Answer {
     /// An answer of one batch that is at hand.
     pub fn rows(schema: SchemaRef, batch: Result<RecordBatch>) -> Self {
-        Answer::Rows(Rows {
-            schema,
-            batches: stream::once(async move { batch }).boxed(),
-        })
+        Answer::Rows(Rows { schema, batches: stream::once(async move { batch }).boxed() })
     }
 }
 
@@ -66,11 +63,9 @@ pub async fn run(
 ) -> Result<Answer> {
     match statement {
         Statement::Query(query) => dispatch::query(frontend, session, &query, stop).await,
-        Statement::Explain {
-            analyze: true,
-            query,
-            ..
-        } => explain::analyze(frontend, session, &query, stop).await,
+        Statement::Explain { analyze: true, query, .. } => {
+            explain::analyze(frontend, session, &query, stop).await
+        }
         Statement::Explain { verbose, query, .. } => {
             explain::explain(frontend, session, &query, verbose).await
         }
@@ -82,10 +77,9 @@ pub async fn run(
         Statement::SetCatalog(name) => done(settings::set_catalog(frontend, session, name)),
         Statement::Use(name) => done(settings::use_database(frontend, session, name).await),
         Statement::Set(set) => done(settings::set(frontend, session, set).await),
-        Statement::Kill {
-            connection,
-            statement_only,
-        } => done(frontend.processes().kill(connection, statement_only)),
+        Statement::Kill { connection, statement_only } => {
+            done(frontend.processes().kill(connection, statement_only))
+        }
         Statement::Transaction => Ok(Answer::Done),
     }
 }

@@ -22,10 +22,7 @@ const NESTING_MAX: usize = 200;
 
 /// Parses all statements of a text, in order. An empty text has none.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
-    tokens::statements(sql)?
-        .iter()
-        .map(|tokens| statement(tokens))
-        .collect()
+    tokens::statements(sql)?.iter().map(|tokens| statement(tokens)).collect()
 }
 
 /// Parses the tokens of one statement.
@@ -75,11 +72,7 @@ pub(super) fn ended(c: &Cursor<'_>, statement: Statement) -> Result<Statement> {
 fn create_catalog(c: &mut Cursor<'_>) -> Result<Statement> {
     let if_not_exists = c.take(&["IF", "NOT", "EXISTS"]);
     let name = c.name()?;
-    let comment = if c.take(&["COMMENT"]) {
-        Some(c.string()?)
-    } else {
-        None
-    };
+    let comment = if c.take(&["COMMENT"]) { Some(c.string()?) } else { None };
     c.expect(&["PROPERTIES"])?;
     c.expect_token(&Token::LParen)?;
     let mut properties = BTreeMap::new();
@@ -88,21 +81,14 @@ fn create_catalog(c: &mut Cursor<'_>) -> Result<Statement> {
         c.expect_token(&Token::Eq)?;
         let value = c.string()?;
         if properties.insert(key.clone(), value).is_some() {
-            return Err(Error::Syntax(format!(
-                "the property '{key}' is given twice"
-            )));
+            return Err(Error::Syntax(format!("the property '{key}' is given twice")));
         }
         if !c.take_token(&Token::Comma) {
             break;
         }
     }
     c.expect_token(&Token::RParen)?;
-    let create = CreateCatalog {
-        name,
-        if_not_exists,
-        comment,
-        properties,
-    };
+    let create = CreateCatalog { name, if_not_exists, comment, properties };
     ended(c, Statement::CreateCatalog(create))
 }
 
@@ -117,22 +103,14 @@ fn kill(c: &mut Cursor<'_>) -> Result<Statement> {
     };
     let connection = connection
         .ok_or_else(|| Error::Syntax("KILL needs the id of a connection, a number".into()))?;
-    ended(
-        c,
-        Statement::Kill {
-            connection,
-            statement_only,
-        },
-    )
+    ended(c, Statement::Kill { connection, statement_only })
 }
 
 fn explain(c: &mut Cursor<'_>) -> Result<Statement> {
     let starts_query = |c: &Cursor<'_>| {
         c.peek().is_some_and(|token| {
             *token == Token::LParen
-                || ["SELECT", "WITH", "VALUES"]
-                    .iter()
-                    .any(|w| is_word(token, w))
+                || ["SELECT", "WITH", "VALUES"].iter().any(|w| is_word(token, w))
         })
     };
     let (mut analyze, mut verbose) = (false, false);
@@ -146,35 +124,23 @@ fn explain(c: &mut Cursor<'_>) -> Result<Statement> {
             return show::describe(c);
         }
     }
-    Ok(Statement::Explain {
-        analyze,
-        verbose,
-        query: query(ahead.rest())?,
-    })
+    Ok(Statement::Explain { analyze, verbose, query: query(ahead.rest())? })
 }
 
 fn query(tokens: &[TokenWithSpan]) -> Result<Box<ast::Query>> {
     let mut parser = parser(tokens);
-    match parser
-        .parse_statement()
-        .map_err(|e| Error::Syntax(e.to_string()))?
-    {
+    match parser.parse_statement().map_err(|e| Error::Syntax(e.to_string()))? {
         ast::Statement::Query(query) => {
             let left = parser.peek_token();
             if left.token != Token::EOF {
-                return Err(Error::Syntax(format!(
-                    "unexpected '{left}' after the statement"
-                )));
+                return Err(Error::Syntax(format!("unexpected '{left}' after the statement")));
             }
             Ok(query)
         }
         other => {
             let text = other.to_string();
             let verb: Vec<&str> = text.split_whitespace().take(2).collect();
-            Err(Error::Unsupported(format!(
-                "{} is not supported",
-                verb.join(" ")
-            )))
+            Err(Error::Unsupported(format!("{} is not supported", verb.join(" "))))
         }
     }
 }
@@ -200,24 +166,14 @@ fn set(c: &mut Cursor<'_>) -> Result<Statement> {
 fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
     if c.take(&["NAMES"]) {
         let charset = word_or_string(c)?;
-        let collation = if c.take(&["COLLATE"]) {
-            Some(word_or_string(c)?)
-        } else {
-            None
-        };
+        let collation = if c.take(&["COLLATE"]) { Some(word_or_string(c)?) } else { None };
         c.end()?;
-        return Ok(Assignment::Names {
-            charset: charset.to_lowercase(),
-            collation,
-        });
+        return Ok(Assignment::Names { charset: charset.to_lowercase(), collation });
     }
     if c.take(&["CHARACTER", "SET"]) || c.take(&["CHARSET"]) {
         let charset = word_or_string(c)?.to_lowercase();
         c.end()?;
-        return Ok(Assignment::Names {
-            charset,
-            collation: None,
-        });
+        return Ok(Assignment::Names { charset, collation: None });
     }
     let mut global = c.take(&["GLOBAL"]);
     if !global {
@@ -228,10 +184,7 @@ fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
     }
     let mut name = target(c)?.to_lowercase();
     if let Some(user) = name.strip_prefix('@').filter(|n| !n.starts_with('@')) {
-        return Ok(Assignment::User {
-            name: user.to_string(),
-            value: set_value(c)?,
-        });
+        return Ok(Assignment::User { name: user.to_string(), value: set_value(c)? });
     }
     if let Some(system) = name.strip_prefix("@@") {
         let (scope, bare) = system.split_once('.').unwrap_or(("session", system));
@@ -242,11 +195,7 @@ fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
         };
         name = bare.to_string();
     }
-    Ok(Assignment::Variable {
-        name,
-        global,
-        value: set_value(c)?,
-    })
+    Ok(Assignment::Variable { name, global, value: set_value(c)? })
 }
 
 /// The left side: a name, `@name`, `@@name` or `@@scope.name`.
@@ -261,23 +210,14 @@ fn target(c: &mut Cursor<'_>) -> Result<String> {
         }
         c.next_token();
     }
-    if target.is_empty() {
-        Err(c.unexpected("a variable"))
-    } else {
-        Ok(target)
-    }
+    if target.is_empty() { Err(c.unexpected("a variable")) } else { Ok(target) }
 }
 
 fn set_value(c: &mut Cursor<'_>) -> Result<SetValue> {
     if !c.take_token(&Token::Eq) {
         c.expect_token(&Token::Assignment)?;
     }
-    if let [
-        TokenWithSpan {
-            token: Token::Word(word),
-            ..
-        },
-    ] = c.rest()
+    if let [TokenWithSpan { token: Token::Word(word), .. }] = c.rest()
         && word.quote_style.is_none()
         && !word.value.starts_with('@')
     {
@@ -291,23 +231,15 @@ fn set_value(c: &mut Cursor<'_>) -> Result<SetValue> {
 
 fn expression(tokens: &[TokenWithSpan]) -> Result<Expr> {
     let mut parser = parser(tokens);
-    let expr = parser
-        .parse_expr()
-        .map_err(|e| Error::Syntax(e.to_string()))?;
+    let expr = parser.parse_expr().map_err(|e| Error::Syntax(e.to_string()))?;
     match parser.peek_token().token {
         Token::EOF => Ok(expr),
-        left => Err(Error::Syntax(format!(
-            "unexpected '{left}' after the value"
-        ))),
+        left => Err(Error::Syntax(format!("unexpected '{left}' after the value"))),
     }
 }
 
 fn word_or_string(c: &mut Cursor<'_>) -> Result<String> {
-    if let Ok(name) = c.name() {
-        Ok(name)
-    } else {
-        c.string()
-    }
+    if let Ok(name) = c.name() { Ok(name) } else { c.string() }
 }
 
 /// Splits at commas outside parentheses.

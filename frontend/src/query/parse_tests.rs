@@ -14,23 +14,15 @@ fn refused(sql: &str) -> String {
 #[test]
 fn catalogs() {
     let sql = r#"create external catalog if not exists c comment 'x' properties ("type"="fluss", 'bootstrap.servers' = "h:1")"#;
-    let Statement::CreateCatalog(create) = one(sql) else {
-        panic!("{sql}")
-    };
+    let Statement::CreateCatalog(create) = one(sql) else { panic!("{sql}") };
     assert_eq!((create.name.as_str(), create.if_not_exists), ("c", true));
     assert_eq!(create.properties["bootstrap.servers"], "h:1");
     assert!(matches!(
         one("DROP CATALOG IF EXISTS `c`"),
-        Statement::DropCatalog {
-            if_exists: true,
-            ..
-        }
+        Statement::DropCatalog { if_exists: true, .. }
     ));
     assert_eq!(one("SET CATALOG c;"), Statement::SetCatalog("c".into()));
-    assert_eq!(
-        one("USE c.db"),
-        Statement::Use(vec!["c".into(), "db".into()])
-    );
+    assert_eq!(one("USE c.db"), Statement::Use(vec!["c".into(), "db".into()]));
     assert!(
         refused(r#"create external catalog c properties ("a"="1", "a"="2")"#).contains("twice")
     );
@@ -48,37 +40,19 @@ fn shows() {
         ),
         (
             "SHOW FULL TABLES FROM c.d",
-            Show::Tables {
-                from: names(&["c", "d"]),
-                full: true,
-                like: Like(None),
-            },
+            Show::Tables { from: names(&["c", "d"]), full: true, like: Like(None) },
         ),
         (
             "DESC c.d.`t$lake`",
-            Show::Columns {
-                table: names(&["c", "d", "t$lake"]),
-                full: false,
-                like: Like(None),
-            },
+            Show::Columns { table: names(&["c", "d", "t$lake"]), full: false, like: Like(None) },
         ),
         (
             "SHOW FULL COLUMNS FROM `t` FROM `d` LIKE '%'",
-            Show::Columns {
-                table: names(&["d", "t"]),
-                full: true,
-                like: Like(Some("%".into())),
-            },
+            Show::Columns { table: names(&["d", "t"]), full: true, like: Like(Some("%".into())) },
         ),
-        (
-            "SHOW CREATE TABLE d.t",
-            Show::CreateTable(names(&["d", "t"])),
-        ),
+        ("SHOW CREATE TABLE d.t", Show::CreateTable(names(&["d", "t"]))),
         ("SHOW CREATE CATALOG c", Show::CreateCatalog("c".into())),
-        (
-            "SHOW SESSION VARIABLES LIKE 'auto%'",
-            Show::Variables(Like(Some("auto%".into()))),
-        ),
+        ("SHOW SESSION VARIABLES LIKE 'auto%'", Show::Variables(Like(Some("auto%".into())))),
         ("SHOW FULL PROCESSLIST", Show::ProcessList { full: true }),
     ];
     for (sql, show) in cases {
@@ -96,11 +70,7 @@ fn sets() {
         panic!()
     };
     let variable = |i: usize| match &set[i] {
-        Assignment::Variable {
-            name,
-            global: false,
-            value,
-        } => (name.clone(), value.clone()),
+        Assignment::Variable { name, global: false, value } => (name.clone(), value.clone()),
         other => panic!("{other:?}"),
     };
     assert_eq!(variable(0).0, "autocommit");
@@ -111,10 +81,7 @@ fn sets() {
     assert_eq!(variable(3).0, "time_zone");
     assert!(matches!(&set[4], Assignment::User { name, .. } if name == "a"));
     assert_eq!(variable(5).1, SetValue::Default);
-    assert!(matches!(
-        one("SET character_set_results = NULL"),
-        Statement::Set(_)
-    ));
+    assert!(matches!(one("SET character_set_results = NULL"), Statement::Set(_)));
     assert!(
         matches!(&one("SET SESSION TRANSACTION READ ONLY"), Statement::Set(s) if s[..] == [Assignment::Transaction])
     );
@@ -132,14 +99,8 @@ fn queries() {
     ] {
         assert!(matches!(one(sql), Statement::Query(_)), "{sql}");
     }
-    assert!(matches!(
-        one("EXPLAIN ANALYZE SELECT 1"),
-        Statement::Explain { analyze: true, .. }
-    ));
-    assert!(matches!(
-        one("explain (select 1)"),
-        Statement::Explain { analyze: false, .. }
-    ));
+    assert!(matches!(one("EXPLAIN ANALYZE SELECT 1"), Statement::Explain { analyze: true, .. }));
+    assert!(matches!(one("explain (select 1)"), Statement::Explain { analyze: false, .. }));
     assert_eq!(parse(" ; -- nothing\n;").unwrap().len(), 0);
     assert_eq!(parse("SELECT 1; SELECT ';'").unwrap().len(), 2);
     assert!(refused("INSERT INTO t VALUES (1)").contains("not supported"));
@@ -151,19 +112,7 @@ fn queries() {
 
 #[test]
 fn kills() {
-    assert_eq!(
-        one("KILL QUERY 7"),
-        Statement::Kill {
-            connection: 7,
-            statement_only: true
-        }
-    );
-    assert_eq!(
-        one("kill 7"),
-        Statement::Kill {
-            connection: 7,
-            statement_only: false
-        }
-    );
+    assert_eq!(one("KILL QUERY 7"), Statement::Kill { connection: 7, statement_only: true });
+    assert_eq!(one("kill 7"), Statement::Kill { connection: 7, statement_only: false });
     assert!(refused("KILL x").contains("number"));
 }

@@ -59,12 +59,9 @@ impl Planner {
         options.sql_parser.default_null_ordering = "nulls_min".into();
         // A plan with this operator cannot be sent: a scalar subquery would be left without its
         // surroundings.
-        options
-            .optimizer
-            .enable_physical_uncorrelated_scalar_subquery = false;
-        let mut template = SessionStateBuilder::new_with_default_features()
-            .with_config(config)
-            .build();
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        let mut template =
+            SessionStateBuilder::new_with_default_features().with_config(config).build();
         sql_functions::register(&mut template)?;
         Ok(Self { template, catalogs })
     }
@@ -84,34 +81,20 @@ impl Planner {
         self.check_names(&state, &statement)?;
         let unlimited = state.statement_to_plan(statement).await?;
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
-        let physical = state
-            .query_planner()
-            .create_physical_plan(&logical, &state)
-            .await?;
+        let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
         let fields = physical.schema();
-        let planned: Vec<String> = logical
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
+        let planned: Vec<String> =
+            logical.schema().fields().iter().map(|field| field.name().clone()).collect();
         let labels = labels::labels(written, &planned);
         let renamed = fields
             .fields()
             .iter()
             .zip(labels)
             .map(|(field, label)| field.as_ref().clone().with_name(label));
-        let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(
-            renamed.collect::<Vec<_>>(),
-        ));
+        let schema =
+            Arc::new(datafusion::arrow::datatypes::Schema::new(renamed.collect::<Vec<_>>()));
         let is_constant = is_constant(&physical)?;
-        Ok(Plan {
-            physical,
-            logical,
-            schema,
-            is_constant,
-            state,
-        })
+        Ok(Plan { physical, logical, schema, is_constant, state })
     }
 
     /// Evaluates an expression that reads no table.
@@ -127,17 +110,12 @@ impl Planner {
         };
         let plan = self.plan(session, &query).await?;
         if !plan.is_constant {
-            return Err(Error::Unsupported(
-                "a value cannot come from a table".into(),
-            ));
+            return Err(Error::Unsupported("a value cannot come from a table".into()));
         }
         let batches =
             datafusion::physical_plan::collect(plan.physical, plan.state.task_ctx()).await?;
         match batches.iter().find(|batch| batch.num_rows() > 0) {
-            Some(batch) => Ok(datafusion::scalar::ScalarValue::try_from_array(
-                batch.column(0),
-                0,
-            )?),
+            Some(batch) => Ok(datafusion::scalar::ScalarValue::try_from_array(batch.column(0), 0)?),
             None => Ok(datafusion::scalar::ScalarValue::Null),
         }
     }
@@ -146,10 +124,8 @@ impl Planner {
         let mut state = self.template.clone();
         let options = state.config_mut().options_mut();
         options.catalog.default_catalog = session.catalog.clone();
-        options.catalog.default_schema = session
-            .database
-            .clone()
-            .unwrap_or_else(|| NO_DATABASE.into());
+        options.catalog.default_schema =
+            session.database.clone().unwrap_or_else(|| NO_DATABASE.into());
         state.register_catalog_list(Arc::new(StatementCatalogs {
             catalogs: Arc::clone(&self.catalogs),
             points: Arc::default(),
@@ -170,16 +146,10 @@ impl Planner {
                 return Err(Error::NoDatabase);
             }
             if !self.catalogs.exists(&name.catalog)? {
-                return Err(Error::UnknownDatabase(format!(
-                    "Unknown catalog '{}'",
-                    name.catalog
-                )));
+                return Err(Error::UnknownDatabase(format!("Unknown catalog '{}'", name.catalog)));
             }
             if name.catalog.as_ref() == DEFAULT_CATALOG {
-                return Err(Error::UnknownDatabase(format!(
-                    "Unknown database '{}'",
-                    name.schema
-                )));
+                return Err(Error::UnknownDatabase(format!("Unknown database '{}'", name.schema)));
             }
         }
         Ok(())
@@ -190,9 +160,9 @@ impl Planner {
 fn select_limit(session: &Session, plan: LogicalPlan) -> Result<LogicalPlan> {
     let limit = session.variables.int("sql_select_limit");
     match usize::try_from(limit) {
-        Ok(limit) if limit < i64::MAX as usize => Ok(LogicalPlanBuilder::from(plan)
-            .limit(0, Some(limit))?
-            .build()?),
+        Ok(limit) if limit < i64::MAX as usize => {
+            Ok(LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?)
+        }
         _ => Ok(plan),
     }
 }
@@ -232,10 +202,6 @@ impl CatalogProviderList for StatementCatalogs {
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
         let source = self.catalogs.source(name).ok().flatten()?;
         let connections = Arc::clone(self.catalogs.connections());
-        Some(Arc::new(FlussCatalog::new(
-            source,
-            connections,
-            Arc::clone(&self.points),
-        )))
+        Some(Arc::new(FlussCatalog::new(source, connections, Arc::clone(&self.points))))
     }
 }

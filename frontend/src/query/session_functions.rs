@@ -53,27 +53,37 @@ impl VisitorMut for Replacer<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expr
-            && let Some(value) = value(function, self.session)
-        {
+        let replaced = match expr {
+            Expr::Function(function) if is_bare(function) => {
+                value(&function.name.to_string(), self.session)
+            }
+            // MySQL takes this one without parentheses too
+            Expr::Identifier(name) if name.quote_style.is_none() => {
+                let is_user = name.value.eq_ignore_ascii_case("current_user");
+                is_user.then(|| value(&name.value, self.session)).flatten()
+            }
+            _ => None,
+        };
+        if let Some(value) = replaced {
             *expr = Expr::Value(value.into());
         }
         ControlFlow::Continue(())
     }
 }
 
-fn value(function: &Function, session: &Session) -> Option<Value> {
-    let bare = match &function.args {
+/// Whether a function is called without arguments.
+fn is_bare(function: &Function) -> bool {
+    match &function.args {
         FunctionArguments::None => true,
         FunctionArguments::List(list) => list.args.is_empty(),
         FunctionArguments::Subquery(_) => false,
-    };
-    if !bare {
-        return None;
     }
+}
+
+fn value(name: &str, session: &Session) -> Option<Value> {
     let text = |s: &str| Value::SingleQuotedString(s.to_string());
     let account = || text(&format!("{}@{}", session.user, session.host));
-    match function.name.to_string().to_lowercase().as_str() {
+    match name.to_lowercase().as_str() {
         "database" | "schema" => Some(session.database.as_deref().map_or(Value::Null, text)),
         "catalog" => Some(text(&session.catalog)),
         "user" | "session_user" | "system_user" | "current_user" => Some(account()),
@@ -94,9 +104,7 @@ mod tests {
     fn functions_become_values() {
         let mut session = Session::new(7, "root".into(), "h".into());
         let sql = "SELECT database(), CONNECTION_ID(), current_user, user(), version(1) FROM t WHERE x = SCHEMA()";
-        let Statement::Query(mut query) = parse(sql).unwrap().remove(0) else {
-            panic!()
-        };
+        let Statement::Query(mut query) = parse(sql).unwrap().remove(0) else { panic!() };
         replace(&mut query, &session);
         assert_eq!(
             query.to_string(),

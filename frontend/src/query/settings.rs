@@ -33,16 +33,12 @@ pub async fn use_database(
         [database] => (session.catalog.clone(), database.clone()),
         [catalog, database] => (catalog.clone(), database.clone()),
         _ => {
-            return Err(Error::Syntax(
-                "USE takes a database or catalog.database".into(),
-            ));
+            return Err(Error::Syntax("USE takes a database or catalog.database".into()));
         }
     };
     let known = database_names(frontend, &catalog).await?;
     if catalog == DEFAULT_CATALOG || !known.contains(&database) {
-        return Err(Error::UnknownDatabase(format!(
-            "Unknown database '{database}'"
-        )));
+        return Err(Error::UnknownDatabase(format!("Unknown database '{database}'")));
     }
     session.catalog = catalog;
     session.database = Some(database);
@@ -68,14 +64,11 @@ async fn assign(frontend: &Frontend, session: &mut Session, set: Assignment) -> 
         Assignment::Transaction => Ok(()),
         Assignment::Names { charset, collation } => names(session, &charset, collation),
         Assignment::User { name, value } => {
-            let value = evaluate(frontend, session, value)
-                .await?
-                .unwrap_or(ScalarValue::Utf8(None));
+            let value =
+                evaluate(frontend, session, value).await?.unwrap_or(ScalarValue::Utf8(None));
             session.set_user_variable(name, value)
         }
-        Assignment::Variable {
-            name, global: true, ..
-        } => Err(Error::Unsupported(format!(
+        Assignment::Variable { name, global: true, .. } => Err(Error::Unsupported(format!(
             "SET GLOBAL {name} is not supported: variables belong to a session"
         ))),
         Assignment::Variable { name, value, .. } => {
@@ -103,24 +96,12 @@ async fn evaluate(
 /// part; another character set is refused rather than answered in bytes it did not ask for.
 fn names(session: &mut Session, charset: &str, collation: Option<String>) -> Result<()> {
     if !["utf8mb4", "utf8", "utf8mb3", "default"].contains(&charset) {
-        return Err(Error::WrongValue(format!(
-            "Unknown character set: '{charset}'"
-        )));
+        return Err(Error::WrongValue(format!("Unknown character set: '{charset}'")));
     }
-    let charset = if charset == "default" {
-        "utf8mb4"
-    } else {
-        charset
-    };
+    let charset = if charset == "default" { "utf8mb4" } else { charset };
     let text = |value: &str| Some(ScalarValue::Utf8(Some(value.to_string())));
-    for name in [
-        "character_set_client",
-        "character_set_connection",
-        "character_set_results",
-    ] {
+    for name in ["character_set_client", "character_set_connection", "character_set_results"] {
         session.variables.set(name, text(charset))?;
     }
-    session
-        .variables
-        .set("collation_connection", collation.as_deref().and_then(text))
+    session.variables.set("collation_connection", collation.as_deref().and_then(text))
 }

@@ -33,14 +33,7 @@ pub fn describe(c: &mut Cursor<'_>) -> Result<Statement> {
         Some(Token::Word(_)) => Like(Some(c.name()?)),
         Some(_) => Like(Some(c.string()?)),
     };
-    ended(
-        c,
-        Statement::Show(Show::Columns {
-            table,
-            full: false,
-            like,
-        }),
-    )
+    ended(c, Statement::Show(Show::Columns { table, full: false, like }))
 }
 
 /// The subject, or `None` as the error where nothing is recognised.
@@ -52,11 +45,7 @@ fn subject(c: &mut Cursor<'_>, full: bool) -> Result<Show, Option<Error>> {
         return Ok(Show::Databases(from(c, 1)?, like(c)?));
     }
     if c.take(&["TABLES"]) {
-        return Ok(Show::Tables {
-            from: from(c, 2)?,
-            full,
-            like: like(c)?,
-        });
+        return Ok(Show::Tables { from: from(c, 2)?, full, like: like(c)? });
     }
     if c.take(&["COLUMNS"]) || c.take(&["FIELDS"]) {
         return columns(c, full).map_err(Some);
@@ -91,25 +80,13 @@ fn columns(c: &mut Cursor<'_>, full: bool) -> Result<Show> {
         return Err(Error::Syntax("the database is given twice".into()));
     }
     name.extend(table);
-    Ok(Show::Columns {
-        table: name,
-        full,
-        like: like(c)?,
-    })
+    Ok(Show::Columns { table: name, full, like: like(c)? })
 }
 
 fn from(c: &mut Cursor<'_>, parts: usize) -> Result<Vec<String>> {
-    if c.take(&["FROM"]) || c.take(&["IN"]) {
-        c.names(parts)
-    } else {
-        Ok(vec![])
-    }
+    if c.take(&["FROM"]) || c.take(&["IN"]) { c.names(parts) } else { Ok(vec![]) }
 }
 
 fn like(c: &mut Cursor<'_>) -> Result<Like> {
-    Ok(Like(if c.take(&["LIKE"]) {
-        Some(c.string()?)
-    } else {
-        None
-    }))
+    Ok(Like(if c.take(&["LIKE"]) { Some(c.string()?) } else { None }))
 }

@@ -107,11 +107,7 @@ impl Like {
         let (mut p, mut n, mut retry) = (0, 0, None);
         while n < name.len() {
             let escaped = pattern.get(p) == Some(&'\\') && p + 1 < pattern.len();
-            let literal = if escaped {
-                pattern.get(p + 1)
-            } else {
-                pattern.get(p)
-            };
+            let literal = if escaped { pattern.get(p + 1) } else { pattern.get(p) };
             match pattern.get(p) {
                 Some('%') => {
                     retry = Some((p, n));

@@ -12,9 +12,7 @@ pub const STATEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Splits a text into its statements' tokens, without white space, comments and empty statements.
 pub fn statements(sql: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
     if sql.len() > STATEMENT_BYTES_MAX {
-        return Err(Error::Syntax(format!(
-            "statement is longer than {STATEMENT_BYTES_MAX} bytes"
-        )));
+        return Err(Error::Syntax(format!("statement is longer than {STATEMENT_BYTES_MAX} bytes")));
     }
     let tokens = Tokenizer::new(&MySqlDialect {}, sql)
         .tokenize_with_location()
@@ -62,10 +60,7 @@ impl<'a> Cursor<'a> {
     /// Takes the next words if they are these, all or none.
     pub fn take(&mut self, words: &[&str]) -> bool {
         let fits = self.tokens.len() >= words.len()
-            && words
-                .iter()
-                .zip(self.tokens)
-                .all(|(word, token)| is_word(&token.token, word));
+            && words.iter().zip(self.tokens).all(|(word, token)| is_word(&token.token, word));
         if fits {
             self.tokens = &self.tokens[words.len()..];
         }
@@ -83,20 +78,12 @@ impl<'a> Cursor<'a> {
 
     /// The next words must be these.
     pub fn expect(&mut self, words: &[&str]) -> Result<()> {
-        if self.take(words) {
-            Ok(())
-        } else {
-            Err(self.unexpected(&words.join(" ")))
-        }
+        if self.take(words) { Ok(()) } else { Err(self.unexpected(&words.join(" "))) }
     }
 
     /// The next token must be this one.
     pub fn expect_token(&mut self, token: &Token) -> Result<()> {
-        if self.take_token(token) {
-            Ok(())
-        } else {
-            Err(self.unexpected(&token.to_string()))
-        }
+        if self.take_token(token) { Ok(()) } else { Err(self.unexpected(&token.to_string())) }
     }
 
     /// A name: a word, quoted or not.
@@ -117,10 +104,7 @@ impl<'a> Cursor<'a> {
             names.push(self.name()?);
         }
         if names.len() > max {
-            return Err(Error::Syntax(format!(
-                "too many parts in the name {}",
-                names.join(".")
-            )));
+            return Err(Error::Syntax(format!("too many parts in the name {}", names.join("."))));
         }
         Ok(names)
     }
@@ -142,21 +126,12 @@ impl<'a> Cursor<'a> {
 
     /// Nothing may follow.
     pub fn end(&self) -> Result<()> {
-        if self.tokens.is_empty() {
-            Ok(())
-        } else {
-            Err(self.unexpected("the end"))
-        }
+        if self.tokens.is_empty() { Ok(()) } else { Err(self.unexpected("the end")) }
     }
 
     /// A syntax error at this place, in MySQL's words.
     pub fn unexpected(&self, wanted: &str) -> Error {
-        let near: Vec<String> = self
-            .tokens
-            .iter()
-            .take(8)
-            .map(|t| t.token.to_string())
-            .collect();
+        let near: Vec<String> = self.tokens.iter().take(8).map(|t| t.token.to_string()).collect();
         Error::Syntax(format!("expected {wanted} near '{}'", near.join(" ")))
     }
 }

@@ -66,10 +66,7 @@ impl Session {
             [table] => Ok((self.catalog.clone(), current()?, table.clone())),
             [database, table] => Ok((self.catalog.clone(), database.clone(), table.clone())),
             [catalog, database, table] => Ok((catalog.clone(), database.clone(), table.clone())),
-            _ => Err(Error::Syntax(format!(
-                "'{}' is no name of a table",
-                name.join(".")
-            ))),
+            _ => Err(Error::Syntax(format!("'{}' is no name of a table", name.join(".")))),
         }
     }
 

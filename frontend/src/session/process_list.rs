@@ -34,11 +34,7 @@ pub struct Process {
 impl Process {
     /// Seconds in the present state: running the statement, or waiting for one.
     pub fn seconds(&self) -> u64 {
-        self.statement
-            .as_ref()
-            .map_or(self.connected, |(_, since)| *since)
-            .elapsed()
-            .as_secs()
+        self.statement.as_ref().map_or(self.connected, |(_, since)| *since).elapsed().as_secs()
     }
 }
 
@@ -74,11 +70,7 @@ impl ProcessList {
             statement_stop: CancellationToken::new(),
         };
         self.processes.lock().insert(id, process);
-        Entry {
-            list: Arc::clone(self),
-            id,
-            stop: connection_stop,
-        }
+        Entry { list: Arc::clone(self), id, stop: connection_stop }
     }
 
     /// All connections, by id.
@@ -147,10 +139,7 @@ mod tests {
         let list = Arc::new(ProcessList::default());
         let (a, b) = (list.next_id(), list.next_id());
         let (first, second) = (list.enter(a, "root", "h"), list.enter(b, "root", "h"));
-        let (one, two) = (
-            first.begin("SELECT é", None),
-            second.begin("SELECT 2", Some("db")),
-        );
+        let (one, two) = (first.begin("SELECT é", None), second.begin("SELECT 2", Some("db")));
         list.kill(a, true).unwrap();
         assert!(one.is_cancelled() && !two.is_cancelled() && !first.stop.is_cancelled());
         list.kill(b, false).unwrap();

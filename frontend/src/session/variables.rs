@@ -93,12 +93,7 @@ impl Variables {
     /// The value of a variable, `None` when there is no such variable.
     pub fn get(&self, name: &str) -> Option<ScalarValue> {
         let (name, _, default) = find(name)?;
-        Some(
-            self.set
-                .get(name)
-                .cloned()
-                .unwrap_or_else(|| value(*default)),
-        )
+        Some(self.set.get(name).cloned().unwrap_or_else(|| value(*default)))
     }
 
     /// A variable as a whole number; texts and unknown names are 0.
@@ -111,17 +106,12 @@ impl Variables {
 
     /// A variable as text.
     pub fn text(&self, name: &str) -> String {
-        self.get(name)
-            .map(|value| printed(&value))
-            .unwrap_or_default()
+        self.get(name).map(|value| printed(&value)).unwrap_or_default()
     }
 
     /// All names and printed values, by name.
     pub fn all(&self) -> Vec<(&'static str, String)> {
-        VARIABLES
-            .iter()
-            .map(|(name, ..)| (*name, self.text(name)))
-            .collect()
+        VARIABLES.iter().map(|(name, ..)| (*name, self.text(name))).collect()
     }
 
     /// Sets a variable, `None`: back to its default.
@@ -130,9 +120,7 @@ impl Variables {
             return Err(Error::UnknownVariable(name.to_string()));
         };
         if *kind == Fixed {
-            return Err(Error::WrongValue(format!(
-                "Variable '{name}' is a read only variable"
-            )));
+            return Err(Error::WrongValue(format!("Variable '{name}' is a read only variable")));
         }
         let Some(new) = new else {
             self.set.remove(name);
@@ -150,9 +138,7 @@ impl Variables {
 }
 
 fn find(name: &str) -> Option<&'static (&'static str, Kind, Initial)> {
-    VARIABLES
-        .iter()
-        .find(|(known, ..)| known.eq_ignore_ascii_case(name))
+    VARIABLES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))
 }
 
 fn value(initial: Initial) -> ScalarValue {
@@ -204,10 +190,7 @@ fn check(name: &str, value: ScalarValue) -> Option<ScalarValue> {
 /// Seconds east of UTC of `+08:00`, `-03:30`, `UTC`. Named zones with rules are not supported: a
 /// session has one offset.
 pub fn offset_seconds(zone: &str) -> Option<i32> {
-    if ["SYSTEM", "UTC", "Etc/UTC", "GMT"]
-        .iter()
-        .any(|utc| utc.eq_ignore_ascii_case(zone))
-    {
+    if ["SYSTEM", "UTC", "Etc/UTC", "GMT"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
         return Some(0);
     }
     let (sign, rest) = match zone.split_at_checked(1)? {
@@ -223,9 +206,7 @@ pub fn offset_seconds(zone: &str) -> Option<i32> {
 
 fn wrong_value(name: &str, value: &ScalarValue) -> Error {
     let value = printed(value);
-    Error::WrongValue(format!(
-        "Variable '{name}' can't be set to the value of '{value}'"
-    ))
+    Error::WrongValue(format!("Variable '{name}' can't be set to the value of '{value}'"))
 }
 
 #[cfg(test)]
@@ -243,24 +224,15 @@ mod tests {
         assert_eq!(variables.int("autocommit"), 0);
         variables.set("autocommit", None).unwrap();
         assert_eq!(variables.text("autocommit"), "1");
-        variables
-            .set("character_set_results", Some(ScalarValue::Null))
-            .unwrap();
+        variables.set("character_set_results", Some(ScalarValue::Null)).unwrap();
         assert!(variables.get("character_set_results").unwrap().is_null());
     }
 
     #[test]
     fn wrong_values_are_refused() {
         let mut variables = Variables::default();
-        assert_eq!(
-            variables.set("nothing", None),
-            Err(Error::UnknownVariable("nothing".into()))
-        );
-        for (name, value) in [
-            ("version", "9"),
-            ("time_zone", "Mars"),
-            ("query_timeout", "0"),
-        ] {
+        assert_eq!(variables.set("nothing", None), Err(Error::UnknownVariable("nothing".into())));
+        for (name, value) in [("version", "9"), ("time_zone", "Mars"), ("query_timeout", "0")] {
             assert!(
                 matches!(variables.set(name, text(value)), Err(Error::WrongValue(_))),
                 "{name}"

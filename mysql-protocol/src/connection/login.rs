@@ -43,16 +43,12 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin + Send>(
 ) -> Result<(Connection<S>, Login)> {
     let login = async {
         let mut connection = Connection::new(stream);
-        let login = connection
-            .log_in(host, connection_id, options, accounts)
-            .await?;
+        let login = connection.log_in(host, connection_id, options, accounts).await?;
         connection.packet_bytes_max = options.packet_bytes_max;
         connection.decoder.set_max(options.packet_bytes_max);
         Ok((connection, login))
     };
-    timeout(options.login_timeout, login)
-        .await
-        .unwrap_or(Err(Error::LoginTimedOut))
+    timeout(options.login_timeout, login).await.unwrap_or(Err(Error::LoginTimedOut))
 }
 
 /// Refuses a client before it logs in, for example with 1040.
@@ -111,19 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             return Err(Error::Refused("no TLS".into()));
         }
         self.authenticate(&response, host, accounts).await?;
-        let Response {
-            user,
-            database,
-            collation,
-            attributes,
-            ..
-        } = response;
-        Ok(Login {
-            user,
-            database,
-            collation,
-            attributes,
-        })
+        let Response { user, database, collation, attributes, .. } = response;
+        Ok(Login { user, database, collation, attributes })
     }
 
     /// The next packet, which must come.
@@ -135,9 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     async fn start_tls(&mut self, options: &ServerOptions) -> Result<()> {
         let Some(config) = &options.tls else {
-            return Err(Error::protocol(
-                "the client asks for TLS, which is not offered",
-            ));
+            return Err(Error::protocol("the client asks for TLS, which is not offered"));
         };
         if !self.decoder.buffer().is_empty() {
             return Err(Error::protocol("plain bytes behind the request for TLS"));
@@ -145,9 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let Stream::Plain(plain) = std::mem::replace(&mut self.stream, Stream::Closed) else {
             return Err(Error::protocol("TLS inside of TLS"));
         };
-        let encrypted = TlsAcceptor::from(std::sync::Arc::clone(config))
-            .accept(plain)
-            .await?;
+        let encrypted = TlsAcceptor::from(std::sync::Arc::clone(config)).accept(plain).await?;
         self.stream = Stream::Tls(Box::new(encrypted));
         Ok(())
     }
@@ -184,8 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     async fn switch(&mut self, plugin: Plugin) -> Result<(Plugin, Vec<u8>)> {
         self.salt = auth::new_salt();
-        self.send(&greeting::auth_switch(plugin, &self.salt))
-            .await?;
+        self.send(&greeting::auth_switch(plugin, &self.salt)).await?;
         Ok((plugin, self.read_answer().await?.to_vec()))
     }
 
@@ -205,19 +185,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let (plugin, answer) = self.switch(plugin).await?;
         (response.plugin, response.answer) = (Some(plugin), answer);
         self.authenticate(&response, host, accounts).await?;
-        let Response {
-            user,
-            database,
-            collation,
-            attributes,
-            ..
-        } = response;
-        Ok(Login {
-            user,
-            database,
-            collation,
-            attributes,
-        })
+        let Response { user, database, collation, attributes, .. } = response;
+        Ok(Login { user, database, collation, attributes })
     }
 }
 

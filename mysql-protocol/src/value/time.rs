@@ -45,11 +45,7 @@ fn civil(days: i64) -> (i64, u8, u8) {
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
-    (
-        year_of_era + era * 400 + i64::from(month <= 2),
-        month as u8,
-        day as u8,
-    )
+    (year_of_era + era * 400 + i64::from(month <= 2), month as u8, day as u8)
 }
 
 fn put_padded(out: &mut Vec<u8>, value: u64, width: usize) {
@@ -130,17 +126,9 @@ pub(super) fn put_binary_time(out: &mut Vec<u8>, micros: i64) {
     let (seconds, fraction) = (size / 1_000_000, (size % 1_000_000) as u32);
     out.push(if fraction == 0 { 8 } else { 12 });
     out.push(u8::from(negative));
-    out.extend_from_slice(
-        &u32::try_from(seconds / 86_400)
-            .unwrap_or(u32::MAX)
-            .to_le_bytes(),
-    );
+    out.extend_from_slice(&u32::try_from(seconds / 86_400).unwrap_or(u32::MAX).to_le_bytes());
     let in_day = seconds % 86_400;
-    out.extend_from_slice(&[
-        (in_day / 3600) as u8,
-        (in_day / 60 % 60) as u8,
-        (in_day % 60) as u8,
-    ]);
+    out.extend_from_slice(&[(in_day / 3600) as u8, (in_day / 60 % 60) as u8, (in_day % 60) as u8]);
     if fraction != 0 {
         out.extend_from_slice(&fraction.to_le_bytes());
     }

@@ -77,16 +77,11 @@ impl S3Options {
     fn of(options: &LakeOptions) -> Result<Self> {
         let mut known = BTreeMap::new();
         for (name, value) in options.iter() {
-            let Some(key) = S3_PREFIXES
-                .iter()
-                .find_map(|prefix| name.strip_prefix(prefix))
-            else {
+            let Some(key) = S3_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) else {
                 continue;
             };
-            let key = S3_ALIASES
-                .iter()
-                .find(|(alias, _)| *alias == key)
-                .map_or(key, |(_, key)| key);
+            let key =
+                S3_ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, key)| key);
             let Some(key) = S3_KNOWN.into_iter().find(|known| *known == key) else {
                 return Err(LakeError::option(name, "is not supported"));
             };
@@ -100,8 +95,7 @@ impl S3Options {
     }
 
     fn is_set(&self, key: &str) -> bool {
-        self.get(key)
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     fn open(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
@@ -121,21 +115,16 @@ impl S3Options {
                 true => endpoint.to_owned(),
                 false => format!("https://{endpoint}"),
             };
-            builder = builder
-                .with_allow_http(endpoint.starts_with("http://"))
-                .with_endpoint(endpoint);
+            builder =
+                builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
         }
         if let (Some(key), Some(secret)) = (self.get("access-key"), self.get("secret-key")) {
-            builder = builder
-                .with_access_key_id(key)
-                .with_secret_access_key(secret);
+            builder = builder.with_access_key_id(key).with_secret_access_key(secret);
         }
         if let Some(token) = self.get("session.token") {
             builder = builder.with_token(token);
         }
-        let store = builder
-            .build()
-            .map_err(|error| LakeError::Unavailable(Box::new(error)))?;
+        let store = builder.build().map_err(|error| LakeError::Unavailable(Box::new(error)))?;
         Ok(Arc::new(store))
     }
 }
@@ -192,29 +181,16 @@ pub(crate) fn locate(path: &str, options: &LakeOptions) -> Result<(Storage, Path
         }
         "s3" | "s3a" => {
             let bucket_and_key = rest.strip_prefix("//").unwrap_or_default();
-            let (bucket, key) = bucket_and_key
-                .split_once('/')
-                .unwrap_or((bucket_and_key, ""));
+            let (bucket, key) = bucket_and_key.split_once('/').unwrap_or((bucket_and_key, ""));
             if bucket.is_empty() {
-                return Err(LakeError::option(
-                    "warehouse",
-                    format!("{path:?} names no bucket"),
-                ));
+                return Err(LakeError::option("warehouse", format!("{path:?} names no bucket")));
             }
-            let storage = Storage::S3 {
-                bucket: bucket.to_owned(),
-                options: S3Options::of(options)?,
-            };
+            let storage =
+                Storage::S3 { bucket: bucket.to_owned(), options: S3Options::of(options)? };
             Ok((storage, parse(path, key)?))
         }
-        "file" => Err(LakeError::option(
-            "warehouse",
-            format!("{path:?} is not an absolute path"),
-        )),
-        other => Err(LakeError::option(
-            "warehouse",
-            format!("storage {other:?} is not supported"),
-        )),
+        "file" => Err(LakeError::option("warehouse", format!("{path:?} is not an absolute path"))),
+        other => Err(LakeError::option("warehouse", format!("storage {other:?} is not supported"))),
     }
 }
 
@@ -232,11 +208,7 @@ mod tests {
 
     #[test]
     fn local_paths_are_literal_in_every_spelling() {
-        for path in [
-            "/lake/p=a%2Fb c/f",
-            "file:/lake/p=a%2Fb c/f",
-            "file:///lake/p=a%2Fb c/f",
-        ] {
+        for path in ["/lake/p=a%2Fb c/f", "file:/lake/p=a%2Fb c/f", "file:///lake/p=a%2Fb c/f"] {
             let (storage, inside) = locate(path, &local()).unwrap();
             assert_eq!(storage, Storage::Local);
             assert_eq!(inside.as_ref(), "lake/p=a%2Fb c/f");

@@ -38,9 +38,7 @@ fn schema() -> LakeSchema {
 
 /// The key columns of a key: many keys share a name longer than a view's inline part.
 fn key_columns(rows: &[Row]) -> [ArrayRef; 2] {
-    let names = rows
-        .iter()
-        .map(|row| format!("a name that is not short {:03}", row.key / 8));
+    let names = rows.iter().map(|row| format!("a name that is not short {:03}", row.key / 8));
     let numbers = rows.iter().map(|row| row.key % 8);
     [
         Arc::new(StringArray::from_iter_values(names)),
@@ -57,9 +55,7 @@ fn write(folder: &Path, name: &str, rows: &[Row], level: i32) -> LakeFile {
     ];
     let [names, numbers] = key_columns(rows);
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from_iter_values(
-            rows.iter().map(|row| row.sequence),
-        )),
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.sequence))),
         Arc::new(Int8Array::from_iter_values(rows.iter().map(|row| row.kind))),
         Arc::clone(&names),
         Arc::clone(&numbers),
@@ -71,14 +67,8 @@ fn write(folder: &Path, name: &str, rows: &[Row], level: i32) -> LakeFile {
     writer.write(&batch).unwrap();
     writer.close().unwrap();
 
-    let fields = [
-        Field::new("", DataType::Utf8, false),
-        Field::new("", DataType::Int32, false),
-    ];
-    let keys = KeyEncoder::new(&fields)
-        .unwrap()
-        .encode(&[names, numbers])
-        .unwrap();
+    let fields = [Field::new("", DataType::Utf8, false), Field::new("", DataType::Int32, false)];
+    let keys = KeyEncoder::new(&fields).unwrap().encode(&[names, numbers]).unwrap();
     let key = |row: usize| keys.row(row).as_ref().to_vec();
     let sequences = || rows.iter().map(|row| row.sequence);
     LakeFile {
@@ -89,10 +79,7 @@ fn write(folder: &Path, name: &str, rows: &[Row], level: i32) -> LakeFile {
         min_sequence: sequences().min().unwrap(),
         max_sequence: sequences().max().unwrap(),
         delete_rows: Some(rows.iter().filter(|row| is_delete(row.kind)).count() as u64),
-        key_range: Some(KeyRange {
-            min: key(0),
-            max: key(rows.len() - 1),
-        }),
+        key_range: Some(KeyRange { min: key(0), max: key(rows.len() - 1) }),
         ..LakeFile::default()
     }
 }
@@ -103,19 +90,11 @@ fn rows(random: &mut StdRng, keys: std::ops::Range<i32>, share: f64, kinds: &[i8
     for key in keys.clone() {
         if random.random_bool(share) {
             let kind = kinds[random.random_range(0..kinds.len())];
-            rows.push(Row {
-                key,
-                sequence: 0,
-                kind,
-            });
+            rows.push(Row { key, sequence: 0, kind });
         }
     }
     if rows.is_empty() {
-        rows.push(Row {
-            key: keys.start,
-            sequence: 0,
-            kind: 0,
-        });
+        rows.push(Row { key: keys.start, sequence: 0, kind: 0 });
     }
     rows
 }
@@ -129,11 +108,7 @@ fn bucket(random: &mut StdRng, interleaved: bool) -> Vec<(i32, Vec<Row>)> {
     for _ in 0..random.random_range(0..6) {
         let start = random.random_range(0..280);
         let end = start + random.random_range(1..150);
-        let kinds: &[i8] = if random.random_bool(0.5) {
-            &[0, 2]
-        } else {
-            &[0, 1, 2, 3]
-        };
+        let kinds: &[i8] = if random.random_bool(0.5) { &[0, 2] } else { &[0, 1, 2, 3] };
         files.push((0, rows(random, start..end, 0.3, kinds)));
     }
     let total: usize = files.iter().map(|(_, rows)| rows.len()).sum();
@@ -142,8 +117,7 @@ fn bucket(random: &mut StdRng, interleaved: bool) -> Vec<(i32, Vec<Row>)> {
         sequences.shuffle(random);
     }
     let all = files.iter_mut().flat_map(|(_, rows)| rows.iter_mut());
-    all.zip(sequences)
-        .for_each(|(row, sequence)| row.sequence = sequence);
+    all.zip(sequences).for_each(|(row, sequence)| row.sequence = sequence);
     files
 }
 
@@ -158,11 +132,7 @@ fn model(files: &[(i32, Vec<Row>)]) -> Vec<Vec<u32>> {
     }
     let hidden = |row: &Row| best[&row.key] != *row || is_delete(row.kind);
     let of_file = |rows: &[Row]| {
-        rows.iter()
-            .zip(0..)
-            .filter(|(row, _)| hidden(row))
-            .map(|(_, position)| position)
-            .collect()
+        rows.iter().zip(0..).filter(|(row, _)| hidden(row)).map(|(_, position)| position).collect()
     };
     files.iter().map(|(_, rows)| of_file(rows)).collect()
 }
@@ -181,14 +151,8 @@ async fn random_buckets_resolve_as_the_model_does() {
         let expected = model(&bucket);
         let mut order: Vec<usize> = (0..bucket.len()).collect();
         order.shuffle(&mut random);
-        let file = |n: &usize| {
-            write(
-                folder.path(),
-                &format!("{n}.parquet"),
-                &bucket[*n].1,
-                bucket[*n].0,
-            )
-        };
+        let file =
+            |n: &usize| write(folder.path(), &format!("{n}.parquet"), &bucket[*n].1, bucket[*n].0);
         let mut files: Vec<LakeFile> = order.iter().map(file).collect();
         if round % 5 == 0 {
             // writers that do not say
@@ -206,26 +170,12 @@ async fn random_buckets_resolve_as_the_model_does() {
 #[tokio::test]
 async fn contradictions_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let row = |key, sequence| Row {
-        key,
-        sequence,
-        kind: 0,
-    };
+    let row = |key, sequence| Row { key, sequence, kind: 0 };
     let write = |name: &str, rows: &[Row]| write(folder.path(), name, rows, 0);
     let twice = write("twice", &[row(1, 5), row(1, 6), row(9, 7)]);
     let older = write("older", &[row(1, 1), row(9, 2)]);
-    let (one, equal) = (
-        write("one", &[row(1, 5), row(9, 7)]),
-        write("equal", &[row(1, 5)]),
-    );
-    let odd = write(
-        "odd",
-        &[Row {
-            key: 1,
-            sequence: 10,
-            kind: 7,
-        }],
-    );
+    let (one, equal) = (write("one", &[row(1, 5), row(9, 7)]), write("equal", &[row(1, 5)]));
+    let odd = write("odd", &[Row { key: 1, sequence: 10, kind: 7 }]);
     let mut longer = older.clone();
     longer.rows = 3;
     longer.delete_rows = Some(1);
@@ -233,13 +183,7 @@ async fn contradictions_are_errors() {
         (vec![twice, older.clone()], "twice"),
         (vec![one, equal], "sequence number 5"),
         (vec![longer], "holds 2 rows instead of 3"),
-        (
-            vec![LakeFile {
-                delete_rows: None,
-                ..odd
-            }],
-            "row kind 7",
-        ),
+        (vec![LakeFile { delete_rows: None, ..odd }], "row kind 7"),
     ] {
         section::mark(&mut files);
         let error = derive(&files).await.unwrap_err();

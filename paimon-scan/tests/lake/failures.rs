@@ -36,46 +36,22 @@ impl Copy {
     async fn of(table: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let inside = Path::new("lake.db").join(table);
-        copy(
-            &oracle::warehouse().join(&inside),
-            &folder.path().join(&inside),
-        );
+        copy(&oracle::warehouse().join(&inside), &folder.path().join(&inside));
         let lake = options_of(folder.path());
-        let table = LakeCatalog::open(&lake)
-            .unwrap()
-            .table("lake", table)
-            .await
-            .unwrap();
+        let table = LakeCatalog::open(&lake).unwrap().table("lake", table).await.unwrap();
         let plan = table.plan(None).await.unwrap();
-        Self {
-            folder,
-            lake: Arc::new(lake),
-            plan,
-            session: PLAIN.session(),
-        }
+        Self { folder, lake: Arc::new(lake), plan, session: PLAIN.session() }
     }
 
     async fn read(&self, files: Vec<MaskedFile>) -> Result<usize, DataFusionError> {
         let (schema, lake) = (self.plan.schema.clone(), Arc::clone(&self.lake));
-        let provider = LakeProvider {
-            schema,
-            files,
-            how: PLAIN,
-            lake,
-        };
+        let provider = LakeProvider { schema, files, how: PLAIN, lake };
         let frame = self.session.read_table(Arc::new(provider)).unwrap();
-        Ok(frame
-            .collect()
-            .await?
-            .iter()
-            .map(|batch| batch.num_rows())
-            .sum())
+        Ok(frame.collect().await?.iter().map(|batch| batch.num_rows()).sum())
     }
 
     async fn files(&self) -> Vec<MaskedFile> {
-        masked_in(&self.plan, &self.session, &self.lake)
-            .await
-            .unwrap()
+        masked_in(&self.plan, &self.session, &self.lake).await.unwrap()
     }
 }
 
@@ -94,10 +70,7 @@ async fn a_gone_data_file_is_file_gone_with_and_without_a_cached_footer() {
         fs::remove_file(on_disk(&files[1].file.path)).unwrap();
         let error = copy.read(files).await.unwrap_err();
         let found = LakeError::find(&error);
-        assert!(
-            matches!(found, Some(LakeError::FileGone { .. })),
-            "{error:?}"
-        );
+        assert!(matches!(found, Some(LakeError::FileGone { .. })), "{error:?}");
     }
 }
 
@@ -105,16 +78,10 @@ async fn a_gone_data_file_is_file_gone_with_and_without_a_cached_footer() {
 async fn a_gone_deletion_vector_is_file_gone() {
     let copy = Copy::of("pk_dv").await;
     let files = copy.files().await;
-    let vector = files
-        .iter()
-        .find_map(|masked| masked.file.deletion_vector.clone())
-        .unwrap();
+    let vector = files.iter().find_map(|masked| masked.file.deletion_vector.clone()).unwrap();
     fs::remove_file(on_disk(&vector.path)).unwrap();
     let error = copy.read(files).await.unwrap_err();
-    assert!(
-        LakeError::find(&error).is_some_and(LakeError::is_expired),
-        "{error:?}"
-    );
+    assert!(LakeError::find(&error).is_some_and(LakeError::is_expired), "{error:?}");
 }
 
 #[tokio::test]
@@ -123,53 +90,28 @@ async fn resolving_a_gone_file_is_file_gone() {
     let dirty = copy.plan.buckets.iter().flat_map(|bucket| &bucket.files);
     let dirty = dirty.clone().find(|file| file.section.is_some()).unwrap();
     fs::remove_file(on_disk(&dirty.path)).unwrap();
-    let error = masked_in(&copy.plan, &copy.session, &copy.lake)
-        .await
-        .unwrap_err();
+    let error = masked_in(&copy.plan, &copy.session, &copy.lake).await.unwrap_err();
     assert!(error.is_expired(), "{error:?}");
 }
 
 #[tokio::test]
 async fn an_expired_snapshot_is_snapshot_gone() {
-    let error = table("pk_overlap")
-        .await
-        .plan(Some(4711))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            LakeError::SnapshotGone {
-                snapshot_id: 4711,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let error = table("pk_overlap").await.plan(Some(4711)).await.unwrap_err();
+    assert!(matches!(error, LakeError::SnapshotGone { snapshot_id: 4711, .. }), "{error}");
     // expiry removes manifests first
     let copy = Copy::of("append_plain").await;
     let folder = copy.folder.path().join("lake.db/append_plain/manifest");
     fs::remove_dir_all(&folder).unwrap();
-    let table = LakeCatalog::open(&copy.lake)
-        .unwrap()
-        .table("lake", "append_plain")
-        .await
-        .unwrap();
+    let table = LakeCatalog::open(&copy.lake).unwrap().table("lake", "append_plain").await.unwrap();
     let error = table.plan(Some(1)).await.unwrap_err();
-    assert!(
-        matches!(error, LakeError::SnapshotGone { snapshot_id: 1, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, LakeError::SnapshotGone { snapshot_id: 1, .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn damaged_bytes_are_errors() {
     let copy = Copy::of("pk_dv").await;
     let files = copy.files().await;
-    let vector = files
-        .iter()
-        .find_map(|masked| masked.file.deletion_vector.clone())
-        .unwrap();
+    let vector = files.iter().find_map(|masked| masked.file.deletion_vector.clone()).unwrap();
     let path = on_disk(&vector.path);
     let good = fs::read(path).unwrap();
     for at in (0..vector.length as usize + 8).step_by(5) {
@@ -194,11 +136,7 @@ async fn damaged_bytes_are_errors() {
 #[tokio::test]
 async fn overlapping_files_are_not_read_unresolved_nor_resolved_in_part() {
     let plan = plan("pk_overlap", None).await;
-    let bucket = plan
-        .buckets
-        .iter()
-        .find(|bucket| bucket.needs_resolution())
-        .unwrap();
+    let bucket = plan.buckets.iter().find(|bucket| bucket.needs_resolution()).unwrap();
     let session = PLAIN.session();
     let request = ScanRequest {
         lake: Arc::new(options()),
@@ -207,10 +145,7 @@ async fn overlapping_files_are_not_read_unresolved_nor_resolved_in_part() {
             bucket
                 .files
                 .iter()
-                .map(|file| MaskedFile {
-                    file: file.clone(),
-                    hidden: None,
-                })
+                .map(|file| MaskedFile { file: file.clone(), hidden: None })
                 .collect(),
         ],
         projection: None,
@@ -218,14 +153,8 @@ async fn overlapping_files_are_not_read_unresolved_nor_resolved_in_part() {
         filter_rows: false,
         limit: None,
     };
-    assert!(matches!(
-        scan(request, &session.task_ctx()),
-        Err(LakeError::Corrupt { .. })
-    ));
-    let part = bucket
-        .files
-        .iter()
-        .position(|f| f.section.as_ref().is_some_and(|s| s.files > 1));
+    assert!(matches!(scan(request, &session.task_ctx()), Err(LakeError::Corrupt { .. })));
+    let part = bucket.files.iter().position(|f| f.section.as_ref().is_some_and(|s| s.files > 1));
     let mut files = bucket.files.clone();
     files.remove(part.unwrap());
     let lake = Arc::new(options());
@@ -235,20 +164,12 @@ async fn overlapping_files_are_not_read_unresolved_nor_resolved_in_part() {
 
 #[tokio::test]
 async fn keys_beyond_the_memory_limit_are_an_error() {
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_limit(512, 1.0)
-        .build_arc()
-        .unwrap();
+    let runtime = RuntimeEnvBuilder::new().with_memory_limit(512, 1.0).build_arc().unwrap();
     let session = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
     let plan = plan("pk_overlap", None).await;
     let error = masked(&plan, &session).await.unwrap_err();
-    let LakeError::Execution(error) = error else {
-        panic!("{error}")
-    };
-    assert!(
-        matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)),
-        "{error}"
-    );
+    let LakeError::Execution(error) = error else { panic!("{error}") };
+    assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
 }
 
 /// Replaces text in a metadata file of a copy.
@@ -268,11 +189,7 @@ async fn a_plan_that_does_not_hold_all_rows_of_its_snapshot_is_an_error() {
         "\"totalRecordCount\" : 120",
         "\"totalRecordCount\" : 121",
     );
-    let table = LakeCatalog::open(&copy.lake)
-        .unwrap()
-        .table("lake", "append_plain")
-        .await
-        .unwrap();
+    let table = LakeCatalog::open(&copy.lake).unwrap().table("lake", "append_plain").await.unwrap();
     let error = table.plan(Some(3)).await.unwrap_err();
     assert!(
         matches!(error, LakeError::Corrupt { .. }) && error.to_string().contains("121"),
@@ -290,11 +207,7 @@ async fn deletion_vectors_that_the_options_deny_are_refused() {
         &format!("{option}\"true\""),
         &format!("{option}\"false\""),
     );
-    let table = LakeCatalog::open(&copy.lake)
-        .unwrap()
-        .table("lake", "pk_dv")
-        .await
-        .unwrap();
+    let table = LakeCatalog::open(&copy.lake).unwrap().table("lake", "pk_dv").await.unwrap();
     let error = table.plan(None).await.unwrap_err();
     assert!(matches!(error, LakeError::Unsupported { .. }), "{error}");
 }
@@ -304,21 +217,14 @@ async fn footers_are_read_once() {
     let copy = Copy::of("append_plain").await;
     let files = copy.files().await;
     copy.read(files.clone()).await.unwrap();
-    let cache = copy
-        .session
-        .runtime_env()
-        .cache_manager
-        .get_file_metadata_cache();
+    let cache = copy.session.runtime_env().cache_manager.get_file_metadata_cache();
     assert_eq!(cache.list_entries().len(), files.len());
 }
 
 /// Errors of the metadata reader come with contexts and backtraces of many lines.
 #[tokio::test]
 async fn a_store_that_is_not_there_is_an_error_of_one_line() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let lake = LakeOptions::new([
         ("warehouse", "s3://lake/wh"),
         ("s3.endpoint", &format!("http://{closed}")),
@@ -326,15 +232,8 @@ async fn a_store_that_is_not_there_is_an_error_of_one_line() {
         ("s3.secret-key", "SECRET"),
         ("s3.path-style-access", "true"),
     ]);
-    let error = LakeCatalog::open(&lake.unwrap())
-        .unwrap()
-        .table("lake", "t")
-        .await
-        .unwrap_err();
+    let error = LakeCatalog::open(&lake.unwrap()).unwrap().table("lake", "t").await.unwrap_err();
     assert!(matches!(error, LakeError::Unavailable(_)), "{error}");
     let text = error.to_string();
-    assert!(
-        !text.contains('\n') && !text.contains("SECRET") && !text.contains("AKID"),
-        "{text}"
-    );
+    assert!(!text.contains('\n') && !text.contains("SECRET") && !text.contains("AKID"), "{text}");
 }

@@ -43,10 +43,8 @@ async fn random_queries_agree_with_memory() {
                     _ => "",
                 };
                 let query = |from| format!("select {columns} from {from} where {condition}{order}");
-                let (lake, memory) = (
-                    sql(&session, &query("t")).await,
-                    sql(&session, &query("m")).await,
-                );
+                let (lake, memory) =
+                    (sql(&session, &query("t")).await, sql(&session, &query("m")).await);
                 assert_eq!(render(&lake), render(&memory), "{} {how:?}", query(table));
             }
         }
@@ -56,10 +54,7 @@ async fn random_queries_agree_with_memory() {
 #[tokio::test]
 async fn conditions_on_every_table_agree_with_memory() {
     let cases = [
-        (
-            "append_partitioned",
-            "region = 'a/b:c%25=d?e#f' and day = date '2024-10-05'",
-        ),
+        ("append_partitioned", "region = 'a/b:c%25=d?e#f' and day = date '2024-10-05'"),
         ("append_partitioned", "region is null and v > 3"),
         // the newest version does not meet the condition, an older one did
         ("pk_overlap", "v = 3"),
@@ -76,18 +71,9 @@ async fn conditions_on_every_table_agree_with_memory() {
         ("evolution", "d = 0.30 or d = 25.00"),
         ("evolution", "f > 18.5 and id < 25"),
         ("all_types", "ch = 'ab' and vc > 'vc3' and by is not null"),
-        (
-            "all_types",
-            "d38 < cast('-1234567890123456789012345674' as decimal(38, 10)) and bo",
-        ),
-        (
-            "all_types",
-            "dt > date '1990-01-01' and lz3 <= timestamp '2020-09-13 12:26:40.005'",
-        ),
-        (
-            "timestamp_nine",
-            "ts < arrow_cast('0002-01-01', 'Timestamp(µs)')",
-        ),
+        ("all_types", "d38 < cast('-1234567890123456789012345674' as decimal(38, 10)) and bo"),
+        ("all_types", "dt > date '1990-01-01' and lz3 <= timestamp '2020-09-13 12:26:40.005'"),
+        ("timestamp_nine", "ts < arrow_cast('0002-01-01', 'Timestamp(µs)')"),
         ("legacy_log", "__offset between 3 and 5"),
     ];
     for (table, condition) in cases {
@@ -98,11 +84,7 @@ async fn conditions_on_every_table_agree_with_memory() {
             session.register_table("m", Arc::new(memory)).unwrap();
             let lake = sql(&session, &format!("select * from t where {condition}")).await;
             let memory = sql(&session, &format!("select * from m where {condition}")).await;
-            assert_eq!(
-                render(&lake),
-                render(&memory),
-                "{table}: {condition} {how:?}"
-            );
+            assert_eq!(render(&lake), render(&memory), "{table}: {condition} {how:?}");
         }
     }
 }
@@ -126,37 +108,23 @@ async fn a_limit_counts_visible_rows_only() {
 async fn files_are_pruned_by_exact_bounds() {
     let (session, _) = session("append_plain", None, PLAIN).await;
     let batches = sql(&session, "explain analyze select * from t where id = 45").await;
-    let text = datafusion::arrow::util::pretty::pretty_format_batches(&batches)
-        .unwrap()
-        .to_string();
-    assert!(
-        text.contains("files_ranges_pruned_statistics=3 total → 1 matched"),
-        "{text}"
-    );
+    let text =
+        datafusion::arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+    assert!(text.contains("files_ranges_pruned_statistics=3 total → 1 matched"), "{text}");
 }
 
 /// Masks must not switch the push-downs off.
 #[tokio::test]
 async fn masked_files_keep_page_pruning_and_row_filters() {
-    let how = How {
-        filter_rows: true,
-        ..PLAIN
-    };
+    let how = How { filter_rows: true, ..PLAIN };
     let (session, _) = session("pk_dv", None, how).await;
     let query = "explain analyze select s from t where id between 800 and 815 and a < 50";
     let batches = sql(&session, query).await;
-    let text = datafusion::arrow::util::pretty::pretty_format_batches(&batches)
-        .unwrap()
-        .to_string();
+    let text =
+        datafusion::arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
     let metric = |name: &str| -> usize {
-        let (_, rest) = text
-            .split_once(&format!("{name}="))
-            .unwrap_or_else(|| panic!("{text}"));
-        rest.split(|c: char| !c.is_ascii_digit())
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap()
+        let (_, rest) = text.split_once(&format!("{name}=")).unwrap_or_else(|| panic!("{text}"));
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
     };
     assert!(metric("row_groups_pruned_statistics") > 1, "{text}");
     assert!(metric("page_index_rows_pruned") > 0, "{text}");

@@ -37,14 +37,7 @@ pub fn render(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 fn render_row(batch: &RecordBatch, row: usize) -> String {
-    Value::Array(
-        batch
-            .columns()
-            .iter()
-            .map(|column| cell(column, row))
-            .collect(),
-    )
-    .to_string()
+    Value::Array(batch.columns().iter().map(|column| cell(column, row)).collect()).to_string()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -62,16 +55,10 @@ fn cell(array: &dyn Array, row: usize) -> Value {
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Float32 => {
-            format!(
-                "{:08x}",
-                array.as_primitive::<Float32Type>().value(row).to_bits()
-            )
+            format!("{:08x}", array.as_primitive::<Float32Type>().value(row).to_bits())
         }
         DataType::Float64 => {
-            format!(
-                "{:016x}",
-                array.as_primitive::<Float64Type>().value(row).to_bits()
-            )
+            format!("{:016x}", array.as_primitive::<Float64Type>().value(row).to_bits())
         }
         DataType::Decimal128(..) => array.as_primitive::<Decimal128Type>().value_as_string(row),
         DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
@@ -85,10 +72,9 @@ fn cell(array: &dyn Array, row: usize) -> Value {
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             (array.as_primitive::<TimestampMillisecondType>().value(row) * 1000).to_string()
         }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => array
-            .as_primitive::<TimestampMicrosecondType>()
-            .value(row)
-            .to_string(),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            array.as_primitive::<TimestampMicrosecondType>().value(row).to_string()
+        }
         DataType::List(_) => {
             let values = array.as_list::<i32>().value(row);
             return Value::Array((0..values.len()).map(|i| cell(&values, i)).collect());

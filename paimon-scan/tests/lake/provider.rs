@@ -41,12 +41,8 @@ pub fn all_ways() -> Vec<How> {
     all
 }
 
-pub const PLAIN: How = How {
-    partitions: 1,
-    filter_rows: false,
-    by_request: false,
-    page_index: true,
-};
+pub const PLAIN: How =
+    How { partitions: 1, filter_rows: false, by_request: false, page_index: true };
 
 impl How {
     pub fn session(&self) -> SessionContext {
@@ -70,11 +66,7 @@ pub fn options() -> LakeOptions {
 }
 
 pub async fn table(name: &str) -> LakeTable {
-    LakeCatalog::open(&options())
-        .unwrap()
-        .table("lake", name)
-        .await
-        .unwrap()
+    LakeCatalog::open(&options()).unwrap().table("lake", name).await.unwrap()
 }
 
 /// Plans a table and sends everything through the wire once, as a backend would get it.
@@ -104,10 +96,7 @@ pub async fn masked_in(
     for bucket in &plan.buckets {
         let context = session.task_ctx();
         let hidden = derive_deletion_vectors(&bucket.files, &plan.schema, lake, &context).await?;
-        assert_eq!(
-            bucket.needs_resolution(),
-            hidden.iter().any(Option::is_some)
-        );
+        assert_eq!(bucket.needs_resolution(), hidden.iter().any(Option::is_some));
         let files = bucket.files.iter().cloned().zip(hidden);
         all.extend(files.map(|(file, hidden)| MaskedFile { file, hidden }));
     }
@@ -174,23 +163,12 @@ pub async fn session(name: &str, snapshot: Option<i64>, how: How) -> (SessionCon
     let plan = plan(name, snapshot).await;
     let files = masked(&plan, &session).await.unwrap();
     let schema = plan.schema.clone();
-    let provider = LakeProvider {
-        schema,
-        files,
-        how,
-        lake: Arc::new(options()),
-    };
+    let provider = LakeProvider { schema, files, how, lake: Arc::new(options()) };
     session.register_table("t", Arc::new(provider)).unwrap();
     (session, plan)
 }
 
 pub async fn sql(session: &SessionContext, sql: &str) -> Vec<RecordBatch> {
-    let frame = session
-        .sql(sql)
-        .await
-        .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    frame
-        .collect()
-        .await
-        .unwrap_or_else(|error| panic!("{sql}: {error}"))
+    let frame = session.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    frame.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"))
 }

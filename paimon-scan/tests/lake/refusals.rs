@@ -23,15 +23,8 @@ async fn options_and_types_that_change_the_rows_are_refused_by_name() {
     let catalog = LakeCatalog::open(&options()).unwrap();
     for (table, named) in cases {
         let name = format!("refused_{table}");
-        let error = catalog
-            .table("lake", &name)
-            .await
-            .err()
-            .unwrap_or_else(|| panic!("{name}"));
-        assert!(
-            matches!(error, LakeError::Unsupported { .. }),
-            "{name}: {error}"
-        );
+        let error = catalog.table("lake", &name).await.err().unwrap_or_else(|| panic!("{name}"));
+        assert!(matches!(error, LakeError::Unsupported { .. }), "{name}: {error}");
         let text = error.to_string();
         assert!(text.contains(named) && text.contains(&name), "{text}");
     }
@@ -41,10 +34,7 @@ async fn options_and_types_that_change_the_rows_are_refused_by_name() {
 async fn files_that_are_not_read_right_are_refused_by_name() {
     for (name, named) in [("refused_mixed_format", "avro"), ("narrowed", "\"s\"")] {
         let error = table(name).await.plan(None).await.unwrap_err();
-        assert!(
-            matches!(error, LakeError::Unsupported { .. }),
-            "{name}: {error}"
-        );
+        assert!(matches!(error, LakeError::Unsupported { .. }), "{name}: {error}");
         assert!(error.to_string().contains(named), "{error}");
     }
 }
@@ -52,16 +42,11 @@ async fn files_that_are_not_read_right_are_refused_by_name() {
 #[tokio::test]
 async fn unknown_names_are_not_found() {
     let catalog = LakeCatalog::open(&options()).unwrap();
-    for (database, table) in [
-        ("lake", "nothing"),
-        ("nothing", "pk_overlap"),
-        ("lake", "pk_overlap$files"),
-    ] {
+    for (database, table) in
+        [("lake", "nothing"), ("nothing", "pk_overlap"), ("lake", "pk_overlap$files")]
+    {
         let error = catalog.table(database, table).await.err().unwrap();
-        assert!(
-            matches!(error, LakeError::NotFound { .. }),
-            "{database}.{table}: {error}"
-        );
+        assert!(matches!(error, LakeError::NotFound { .. }), "{database}.{table}: {error}");
     }
     let error = catalog.list_tables("nothing").await.unwrap_err();
     assert!(matches!(error, LakeError::NotFound { .. }), "{error}");

@@ -42,12 +42,7 @@ async fn rows_are_those_of_java_in_every_way_to_read() {
         let (table, snapshot) = split(name);
         for how in all_ways() {
             let (session, plan) = session(table, snapshot, how).await;
-            let columns = plan
-                .schema
-                .columns
-                .fields()
-                .iter()
-                .map(|field| field.name());
+            let columns = plan.schema.columns.fields().iter().map(|field| field.name());
             assert!(columns.eq(&names), "{name}");
             let read = render(&sql(&session, "select * from t").await);
             match name {
@@ -84,13 +79,7 @@ async fn counts_from_metadata_are_right_and_absent_when_not_proven() {
         assert_eq!(plan.exact_rows(), (!dirty).then_some(rows), "{name}");
     }
     // of the tables above, these must not need a merge
-    for name in [
-        "append_plain",
-        "pk_compacted@5",
-        "pk_dv",
-        "pk_dv64",
-        "legacy_log",
-    ] {
+    for name in ["append_plain", "pk_compacted@5", "pk_dv", "pk_dv64", "legacy_log"] {
         let (table, snapshot) = split(name);
         assert!(plan(table, snapshot).await.exact_rows().is_some(), "{name}");
     }
@@ -99,22 +88,10 @@ async fn counts_from_metadata_are_right_and_absent_when_not_proven() {
 #[tokio::test]
 async fn only_overlapping_files_are_resolved() {
     let plan = plan("pk_overlap", None).await;
-    let files: Vec<_> = plan
-        .buckets
-        .iter()
-        .flat_map(|bucket| &bucket.files)
-        .collect();
+    let files: Vec<_> = plan.buckets.iter().flat_map(|bucket| &bucket.files).collect();
     assert!(files.iter().any(|file| file.section.is_none()));
-    assert!(
-        files
-            .iter()
-            .any(|file| file.section.as_ref().is_some_and(|s| s.files == 1))
-    );
-    assert!(
-        files
-            .iter()
-            .any(|file| file.section.as_ref().is_some_and(|s| s.files > 2))
-    );
+    assert!(files.iter().any(|file| file.section.as_ref().is_some_and(|s| s.files == 1)));
+    assert!(files.iter().any(|file| file.section.as_ref().is_some_and(|s| s.files > 2)));
 }
 
 #[tokio::test]
@@ -131,10 +108,7 @@ async fn schemas_tell_keys_partitions_kinds_and_system_columns() {
     assert_eq!(schema("pk_dv").await.kind, TableKind::DeletionVectors);
     assert_eq!(schema("append_plain").await.kind, TableKind::Append);
     assert!(schema("append_plain").await.system_columns().is_none());
-    assert_eq!(
-        schema("legacy_log").await.system_columns().unwrap().offset,
-        2
-    );
+    assert_eq!(schema("legacy_log").await.system_columns().unwrap().offset, 2);
     let composite = schema("pk_composite").await;
     assert_eq!(composite.primary_key, [1, 2, 3]);
 }
@@ -142,23 +116,13 @@ async fn schemas_tell_keys_partitions_kinds_and_system_columns() {
 #[tokio::test]
 async fn partitions_are_typed_values_whatever_their_folders_are_called() {
     let plan = plan("append_partitioned", None).await;
-    let mut partitions: Vec<String> = plan
-        .buckets
-        .iter()
-        .map(|bucket| format!("{:?}", bucket.partition))
-        .collect();
+    let mut partitions: Vec<String> =
+        plan.buckets.iter().map(|bucket| format!("{:?}", bucket.partition)).collect();
     partitions.sort();
     partitions.dedup();
     assert_eq!(partitions.len(), 10);
-    assert!(
-        partitions.iter().any(|p| p.contains("a/b:c%25=d?e#f")),
-        "{partitions:?}"
-    );
-    assert!(
-        partitions
-            .iter()
-            .any(|p| p.contains("Utf8View(NULL), Date32(\"2024-10-04\")"))
-    );
+    assert!(partitions.iter().any(|p| p.contains("a/b:c%25=d?e#f")), "{partitions:?}");
+    assert!(partitions.iter().any(|p| p.contains("Utf8View(NULL), Date32(\"2024-10-04\")")));
 }
 
 #[tokio::test]
@@ -180,24 +144,11 @@ async fn a_warehouse_may_be_spelled_in_three_ways() {
     for spelling in ["", "file:", "file://"] {
         let lake = LakeOptions::new([("warehouse", format!("{spelling}{}", path.display()))]);
         let lake = std::sync::Arc::new(lake.unwrap());
-        let table = LakeCatalog::open(&lake)
-            .unwrap()
-            .table("lake", "pk_dv")
-            .await
-            .unwrap();
+        let table = LakeCatalog::open(&lake).unwrap().table("lake", "pk_dv").await.unwrap();
         let (plan, context) = (table.plan(None).await.unwrap(), PLAIN.session());
         let files = masked_in(&plan, &context, &lake).await.unwrap();
-        let provider = LakeProvider {
-            schema: plan.schema,
-            files,
-            how: PLAIN,
-            lake,
-        };
+        let provider = LakeProvider { schema: plan.schema, files, how: PLAIN, lake };
         let frame = context.read_table(std::sync::Arc::new(provider)).unwrap();
-        assert_eq!(
-            render(&frame.collect().await.unwrap()),
-            expected("pk_dv").1,
-            "{spelling:?}"
-        );
+        assert_eq!(render(&frame.collect().await.unwrap()), expected("pk_dv").1, "{spelling:?}");
     }
 }

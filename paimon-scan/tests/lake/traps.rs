@@ -16,9 +16,8 @@ async fn ids(table: &str, condition: &str) -> Vec<Vec<i32>> {
         let (session, _) = session(table, None, how).await;
         let query = format!("select arrow_cast(id, 'Int32') from t where {condition} order by id");
         let batches = sql(&session, &query).await;
-        let ids = batches
-            .iter()
-            .flat_map(|b| b.column(0).as_primitive::<Int32Type>().values().to_vec());
+        let ids =
+            batches.iter().flat_map(|b| b.column(0).as_primitive::<Int32Type>().values().to_vec());
         answers.push(ids.collect());
     }
     answers
@@ -34,24 +33,14 @@ async fn same(table: &str, condition: &str, expected: &[i32]) {
 #[tokio::test]
 async fn t1_conjuncts_on_nested_columns_are_applied() {
     same("evolution", "st['z'] = 3 and id < 10", &[3]).await;
-    same(
-        "evolution",
-        "st['extra'] is not null and id < 22",
-        &[20, 21],
-    )
-    .await;
+    same("evolution", "st['extra'] is not null and id < 22", &[20, 21]).await;
     same("all_types", "ro['x'] = 2", &[2]).await;
 }
 
 /// Re-added and renamed columns by name would show old values or nulls.
 #[tokio::test]
 async fn columns_go_by_id() {
-    same(
-        "evolution",
-        "dropped is not null",
-        &(20..30).collect::<Vec<_>>(),
-    )
-    .await;
+    same("evolution", "dropped is not null", &(20..30).collect::<Vec<_>>()).await;
     same("evolution", "name is not null and id in (1, 25)", &[1, 25]).await;
 }
 
@@ -60,24 +49,9 @@ async fn columns_go_by_id() {
 async fn t2_nanosecond_timestamps_keep_their_year() {
     // the engine's own timestamp literals end in 2262
     let at = |text: &str| format!("arrow_cast('{text}', 'Timestamp(µs)')");
-    same(
-        "timestamp_nine",
-        &format!("ts < {}", at("0001-01-02")),
-        &[3],
-    )
-    .await;
-    same(
-        "timestamp_nine",
-        &format!("ts > {}", at("9999-12-31")),
-        &[4],
-    )
-    .await;
-    same(
-        "timestamp_nine",
-        &format!("lz < {}", at("1700-01-01")),
-        &[3, 5],
-    )
-    .await;
+    same("timestamp_nine", &format!("ts < {}", at("0001-01-02")), &[3]).await;
+    same("timestamp_nine", &format!("ts > {}", at("9999-12-31")), &[4]).await;
+    same("timestamp_nine", &format!("lz < {}", at("1700-01-01")), &[3, 5]).await;
 }
 
 /// T8: the engine compares its time literals with Time64(ns) only.
@@ -96,18 +70,8 @@ async fn t9_maps_are_looked_into() {
 /// T12: a widening moved from the column to the literal would cut the literal.
 #[tokio::test]
 async fn t12_widened_columns_compare_with_all_digits() {
-    same(
-        "evolution",
-        "ts = timestamp '2023-11-14 22:13:20.124'",
-        &[1],
-    )
-    .await;
-    same(
-        "evolution",
-        "ts = timestamp '2023-11-14 22:13:20.124500'",
-        &[],
-    )
-    .await;
+    same("evolution", "ts = timestamp '2023-11-14 22:13:20.124'", &[1]).await;
+    same("evolution", "ts = timestamp '2023-11-14 22:13:20.124500'", &[]).await;
     same("evolution", "f = 3.1 and id < 20", &[]).await;
     same("evolution", "id = 3000000000", &[]).await;
 }
@@ -159,13 +123,8 @@ async fn a_file_without_its_lake_part_is_an_error() {
         );
     }
     let bare = DataSourceExec::from_data_source(bare);
-    let error = datafusion::physical_plan::collect(bare, session.task_ctx())
-        .await
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("without its lake part"),
-        "{error}"
-    );
+    let error = datafusion::physical_plan::collect(bare, session.task_ctx()).await.unwrap_err();
+    assert!(error.to_string().contains("without its lake part"), "{error}");
 }
 
 /// Nested strings stay plain, top-level ones are views.

@@ -32,9 +32,7 @@ impl PartitionRun {
         };
         let in_lake = self.scan.columns.in_lake(&lake.schema);
         let found: Vec<Option<usize>> = columns.iter().map(|c| in_lake[*c]).collect();
-        let plan = self
-            .plan_lake(lake, files, found.iter().flatten().copied().collect())
-            .await?;
+        let plan = self.plan_lake(lake, files, found.iter().flatten().copied().collect()).await?;
         let rows = execute_stream(Arc::clone(&plan), Arc::clone(&self.context));
         let rows = rows.map_err(|e| Error::running(&e))?;
         let (counts, schema) = (self.counts.clone(), self.scan.schema_of(columns));
@@ -44,9 +42,7 @@ impl PartitionRun {
             with_absent(&batch, &found, &schema)
         });
         let lake_bytes = self.counts.lake_bytes.clone();
-        Ok(on_end(rows.boxed(), move || {
-            lake_bytes.add(scanned_bytes(plan.as_ref()))
-        }))
+        Ok(on_end(rows.boxed(), move || lake_bytes.add(scanned_bytes(plan.as_ref()))))
     }
 
     async fn plan_lake(
@@ -61,11 +57,7 @@ impl PartitionRun {
         let request = ScanRequest {
             lake: Arc::clone(&lake.options),
             schema: lake.schema.clone(),
-            groups: vec![
-                masked
-                    .map(|(file, hidden)| MaskedFile { file, hidden })
-                    .collect(),
-            ],
+            groups: vec![masked.map(|(file, hidden)| MaskedFile { file, hidden }).collect()],
             projection: Some(projection),
             filter: self.lake_filter(lake),
             filter_rows: false,
@@ -81,10 +73,7 @@ impl PartitionRun {
             let theirs = lake.schema.columns.field_with_name(column.name());
             matches!((ours, theirs), (Ok(a), Ok(b)) if a.data_type() == b.data_type())
         };
-        let usable = self
-            .filters
-            .iter()
-            .filter(|f| collect_columns(f).iter().all(same));
+        let usable = self.filters.iter().filter(|f| collect_columns(f).iter().all(same));
         let over_lake = usable.filter_map(|filter| {
             reassign_expr_columns(Arc::clone(filter), &lake.schema.columns).ok()
         });
@@ -100,18 +89,11 @@ fn with_absent(
 ) -> Result<RecordBatch> {
     let mut lake = batch.columns().iter();
     let column = |(found, field): (&Option<usize>, &Arc<Field>)| match found {
-        Some(_) => lake
-            .next()
-            .map(Arc::clone)
-            .ok_or("fewer columns than asked for"),
+        Some(_) => lake.next().map(Arc::clone).ok_or("fewer columns than asked for"),
         None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
         None => Err("a column that may not be NULL is not in the lake"),
     };
-    let columns = found
-        .iter()
-        .zip(schema.fields())
-        .map(column)
-        .collect::<Result<Vec<_>, _>>();
+    let columns = found.iter().zip(schema.fields()).map(column).collect::<Result<Vec<_>, _>>();
     let columns = columns.map_err(|what| Error::Corrupt(format!("lake batch: {what}")))?;
     conform(&columns, batch.num_rows(), schema)
 }

@@ -103,11 +103,8 @@ impl PartitionRun {
         let batches = until_stopped(batches, stop)
             .scan(limit, move |left, batch| {
                 let batch = batch.map(|batch| cut(batch, left, &baseline));
-                let next = if *left == 0 && matches!(&batch, Ok(None)) {
-                    None
-                } else {
-                    Some(batch)
-                };
+                let next =
+                    if *left == 0 && matches!(&batch, Ok(None)) { None } else { Some(batch) };
                 async move { next }
             })
             .try_filter_map(async |batch| Ok(batch));
@@ -167,9 +164,7 @@ impl PartitionRun {
         let (tail, lake) = tokio::try_join!(folded, self.open_lake(&read.files, &columns))?;
         let tail = Arc::new(tail);
         let live: Vec<RecordBatch> = tail.live.clone();
-        self.counts
-            .tail_rows
-            .add(live.iter().map(RecordBatch::num_rows).sum());
+        self.counts.tail_rows.add(live.iter().map(RecordBatch::num_rows).sum());
         let suppressed = self.counts.suppressed_rows.clone();
         let kept = lake.and_then(move |batch| {
             // the reservation lives as long as the tail that it accounts for
@@ -196,9 +191,7 @@ impl PartitionRun {
         let mut batches = Box::pin(self.client.scan_log(self.log_scan(read, range, columns)));
         while let Some(batch) = batches.next().await {
             let batch = batch?;
-            self.counts
-                .log_bytes
-                .add(batch.rows.get_array_memory_size());
+            self.counts.log_bytes.add(batch.rows.get_array_memory_size());
             let grown = fold.apply(
                 conform(batch.rows.columns(), batch.rows.num_rows(), &schema)?,
                 &batch.change_types,
@@ -231,10 +224,7 @@ impl PartitionRun {
         }
         // The state may stand for an earlier offset than the statement's end: the log continues it.
         if state.offset < end {
-            let range = LogRange {
-                start: state.offset,
-                end,
-            };
+            let range = LogRange { start: state.offset, end };
             let mut batches = Box::pin(self.client.scan_log(self.log_scan(read, range, columns)));
             while let Some(batch) = batches.next().await {
                 let batch = batch?;
@@ -250,9 +240,7 @@ impl PartitionRun {
 
     fn new_fold(&self, columns: &[usize]) -> Result<Fold> {
         let keys = self.scan.columns.keys.iter();
-        let keys = keys
-            .filter_map(|key| columns.binary_search(key).ok())
-            .collect();
+        let keys = keys.filter_map(|key| columns.binary_search(key).ok()).collect();
         Ok(Fold::new(Key::new(&self.scan.schema_of(columns), keys)?))
     }
 
@@ -267,11 +255,8 @@ impl PartitionRun {
 
     fn bucket_name(&self, read: &BucketRead) -> String {
         let partition = &read.partition;
-        let partition = if partition.is_empty() {
-            String::new()
-        } else {
-            format!(" partition {partition}")
-        };
+        let partition =
+            if partition.is_empty() { String::new() } else { format!(" partition {partition}") };
         format!("{}{partition} bucket {}", self.scan.info.path, read.bucket)
     }
 
@@ -293,17 +278,10 @@ impl PartitionRun {
         columns: &[usize],
     ) -> BoxStream<'static, Result<RecordBatch>> {
         let output = Arc::clone(self.scan.output_schema());
-        let positions: Vec<usize> = self
-            .scan
-            .projection
-            .iter()
-            .filter_map(|p| columns.binary_search(p).ok())
-            .collect();
+        let positions: Vec<usize> =
+            self.scan.projection.iter().filter_map(|p| columns.binary_search(p).ok()).collect();
         let project = move |batch: RecordBatch| {
-            let columns = positions
-                .iter()
-                .map(|i| Arc::clone(batch.column(*i)))
-                .collect();
+            let columns = positions.iter().map(|i| Arc::clone(batch.column(*i))).collect();
             let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             RecordBatch::try_new_with_options(Arc::clone(&output), columns, &rows)
                 .map_err(|e| Error::Corrupt(e.to_string()))

@@ -72,25 +72,14 @@ impl TableScan {
     ) -> Self {
         let output = Arc::clone(&columns.schema);
         let projection = (0..output.fields().len()).collect();
-        Self {
-            source,
-            info,
-            lake,
-            mode,
-            columns,
-            projection,
-            limit: None,
-            output,
-        }
+        Self { source, info, lake, mode, columns, projection, limit: None, output }
     }
 
     /// The scan with a projection and a limit; an error for columns that do not exist.
     pub(crate) fn with(mut self, projection: Vec<usize>, limit: Option<usize>) -> Result<Self> {
         let columns = self.columns.schema.fields().len();
         if projection.iter().any(|position| *position >= columns) {
-            return Err(Error::Corrupt(
-                "a union read asks for columns that do not exist".into(),
-            ));
+            return Err(Error::Corrupt("a union read asks for columns that do not exist".into()));
         }
         self.output = self.schema_of(&projection);
         (self.projection, self.limit) = (projection, limit);
@@ -135,9 +124,7 @@ impl TableScan {
     fn narrowest_column(&self) -> usize {
         let width = |t: &DataType| t.primitive_width().unwrap_or(usize::MAX);
         let fields = self.columns.schema.fields().iter().enumerate();
-        fields
-            .min_by_key(|(_, field)| width(field.data_type()))
-            .map_or(0, |(position, _)| position)
+        fields.min_by_key(|(_, field)| width(field.data_type())).map_or(0, |(position, _)| position)
     }
 }
 
@@ -148,12 +135,8 @@ impl fmt::Display for TableScan {
             Some(lake) => write!(f, "{}", lake.snapshot_id)?,
             None => f.write_str("none")?,
         }
-        let names: Vec<&str> = self
-            .output
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
+        let names: Vec<&str> =
+            self.output.fields().iter().map(|field| field.name().as_str()).collect();
         write!(f, ", columns=[{}]", names.join(", "))?;
         match self.limit {
             Some(limit) => write!(f, ", limit={limit}"),

@@ -14,10 +14,7 @@ pub fn suppress(batch: RecordBatch, tail: &Tail) -> Result<RecordBatch> {
         return Ok(batch);
     }
     let keys = tail.key.encode(&batch)?;
-    let kept: BooleanArray = keys
-        .iter()
-        .map(|key| Some(!tail.touches(key.as_ref())))
-        .collect();
+    let kept: BooleanArray = keys.iter().map(|key| Some(!tail.touches(key.as_ref()))).collect();
     if kept.true_count() == batch.num_rows() {
         return Ok(batch);
     }

@@ -27,12 +27,7 @@ pub struct Fold {
 impl Fold {
     /// An empty fold over batches with this key.
     pub fn new(key: Key) -> Self {
-        Self {
-            key,
-            versions: HashMap::new(),
-            batches: vec![],
-            key_bytes: 0,
-        }
+        Self { key, versions: HashMap::new(), batches: vec![], key_bytes: 0 }
     }
 
     /// Applies one batch; `changes` has one entry per row, empty means that all rows are inserts.
@@ -82,11 +77,7 @@ impl Fold {
                 .map_err(|e| Error::Corrupt(format!("tail rows cannot be taken: {e}")))?;
             live.push(kept);
         }
-        Ok(Tail {
-            key: self.key,
-            versions: self.versions,
-            live,
-        })
+        Ok(Tail { key: self.key, versions: self.versions, live })
     }
 }
 
@@ -145,16 +136,9 @@ mod tests {
         }
         let tail = fold.finish().unwrap();
         let rows = tail.live.iter().flat_map(|b| {
-            let (k, v) = (
-                b.column(0).as_primitive::<Int64Type>(),
-                b.column(1).as_primitive(),
-            );
+            let (k, v) = (b.column(0).as_primitive::<Int64Type>(), b.column(1).as_primitive());
             let v: &Int64Array = v;
-            k.values()
-                .iter()
-                .copied()
-                .zip(v.values().iter().copied())
-                .collect::<Vec<_>>()
+            k.values().iter().copied().zip(v.values().iter().copied()).collect::<Vec<_>>()
         });
         (rows.collect(), tail.keys())
     }
@@ -162,14 +146,8 @@ mod tests {
     #[test]
     fn the_last_record_of_a_key_wins() {
         let (rows, keys) = fold(&[
-            (
-                &[(1, 10), (2, 20), (1, 10), (1, 11)],
-                &[Insert, Insert, UpdateBefore, UpdateAfter],
-            ),
-            (
-                &[(2, 20), (3, 30), (3, 30), (3, 31)],
-                &[Delete, UpdateAfter, Delete, Insert],
-            ),
+            (&[(1, 10), (2, 20), (1, 10), (1, 11)], &[Insert, Insert, UpdateBefore, UpdateAfter]),
+            (&[(2, 20), (3, 30), (3, 30), (3, 31)], &[Delete, UpdateAfter, Delete, Insert]),
         ]);
         assert_eq!(rows, [(1, 11), (3, 31)]);
         assert_eq!(keys, 3);
@@ -185,9 +163,7 @@ mod tests {
     fn change_types_must_cover_the_rows() {
         let batch =
             RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from(vec![1, 2])) as _)]);
-        let error = Fold::new(key())
-            .apply(batch.unwrap(), &[Insert])
-            .unwrap_err();
+        let error = Fold::new(key()).apply(batch.unwrap(), &[Insert]).unwrap_err();
         assert!(matches!(error, Error::Corrupt(_)));
     }
 }

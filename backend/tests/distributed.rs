@@ -1,0 +1,266 @@
+//! Real backends over gRPC, with a leaf that fails on demand: nothing may end in fewer rows, and nothing may hang.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod leaf;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use backend::Backend;
+use backend::config::{Backend as Section, Rpc};
+use datafusion::physical_plan::displayable;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_proto::bytes::physical_plan_to_bytes_with_proto_converter;
+use datafusion_proto::physical_plan::DeduplicatingProtoConverter;
+use futures::StreamExt;
+use proto::client::{Backends, Piece};
+use proto::failure::{Failure, Kind};
+use proto::v1::{Options, Query};
+use tokio_util::sync::CancellationToken;
+
+use leaf::{Fault, TestLeaf, TestLeafCodec, TestTable};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// Backends of this process on ports of their own.
+struct Cluster {
+    backends: Vec<Backend>,
+    client: Backends,
+    _directory: tempfile::TempDir,
+    stop: CancellationToken,
+}
+
+impl Cluster {
+    async fn start(count: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let section = Section { task_bytes_min: 0, ..Section::default() };
+        let rpc = Rpc { listen: "127.0.0.1:0".into() };
+        let stop = CancellationToken::new();
+        let mut backends = vec![];
+        for _ in 0..count {
+            let leaf = Arc::new(TestLeaf);
+            let started = Backend::start(&rpc, &section, directory.path(), leaf, stop.clone());
+            backends.push(started.await.unwrap());
+        }
+        Self { backends, client: Backends::default(), _directory: directory, stop }
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.backends.iter().map(|backend| backend.address().to_string()).collect()
+    }
+
+    fn query(&self, plan: Vec<u8>) -> Query {
+        Query {
+            query_id: uuid::Uuid::new_v4().to_string(),
+            plan,
+            backends: self.addresses(),
+            options: Some(Options { target_partitions: 2, ..Options::default() }),
+        }
+    }
+
+    async fn run(&self, query: Query) -> Result<Vec<RecordBatch>, Failure> {
+        let mut pieces = Box::pin(self.client.execute(query).await?);
+        let mut batches = vec![];
+        while let Some(piece) = pieces.next().await {
+            match piece? {
+                Piece::Batch(batch) => batches.push(batch),
+                Piece::End(_) => return Ok(batches),
+            }
+        }
+        panic!("rows without an end");
+    }
+}
+
+/// What a frontend plans with.
+fn context(tables: Vec<TestTable>) -> SessionContext {
+    let mut config = SessionConfig::new().with_target_partitions(2);
+    config.options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    let context = SessionContext::new_with_config(config);
+    for table in tables {
+        context.register_table(table.name.clone().as_str(), Arc::new(table)).unwrap();
+    }
+    context
+}
+
+async fn plan(context: &SessionContext, sql: &str) -> Vec<u8> {
+    let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+    let converter = DeduplicatingProtoConverter::default();
+    let text = displayable(plan.as_ref()).indent(false).to_string();
+    let bytes = physical_plan_to_bytes_with_proto_converter(plan, &TestLeafCodec, &converter);
+    bytes.unwrap_or_else(|e| panic!("{sql}: {e}\n{text}")).to_vec()
+}
+
+/// Rows as sorted lines.
+fn lines(batches: &[RecordBatch]) -> Vec<String> {
+    let text = pretty_format_batches(batches).unwrap().to_string();
+    let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
+    lines.sort();
+    lines
+}
+
+fn facts() -> TestTable {
+    TestTable::new("fact", 12, 1000)
+}
+
+fn dimensions() -> TestTable {
+    TestTable::new("dim", 6, 100)
+}
+
+const QUESTIONS: [&str; 8] = [
+    "SELECT v % 5 g, count(*), sum(k) FROM fact GROUP BY v % 5",
+    "SELECT count(DISTINCT v), min(k), max(k) FROM fact",
+    "SELECT k, v FROM fact ORDER BY k DESC LIMIT 9",
+    "SELECT d.v, count(*) FROM fact f JOIN dim d ON f.k = d.k GROUP BY d.v",
+    "SELECT count(*) FROM fact a JOIN fact b ON a.k = b.k AND a.v = b.v",
+    "SELECT k, row_number() OVER (PARTITION BY v ORDER BY k) r FROM dim",
+    "SELECT count(*) FROM (SELECT k FROM fact UNION ALL SELECT k FROM dim) u",
+    "SELECT count(*) FROM fact WHERE k > (SELECT avg(k) FROM dim)",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_two_and_three_backends_answer_as_one_process_does() {
+    let context = context(vec![facts(), dimensions()]);
+    for count in 1..=3 {
+        let cluster = Cluster::start(count).await;
+        for sql in QUESTIONS {
+            let expected = context.sql(sql).await.unwrap().collect().await.unwrap();
+            let got = cluster.run(cluster.query(plan(&context, sql).await)).await;
+            assert_eq!(lines(&got.unwrap()), lines(&expected), "{sql} on {count}");
+        }
+    }
+}
+
+/// The library would end the streams of all of these as if they were complete.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_a_scan_is_an_error_wherever_the_scan_stands() {
+    let cluster = Cluster::start(3).await;
+    for bucket in 0..6 {
+        let bad = TestTable { fault: Some((bucket, Fault::Panic)), ..dimensions() };
+        let one = TestTable { fault: Some((0, Fault::Panic)), ..TestTable::new("one", 1, 10) };
+        let context = context(vec![facts(), bad, one]);
+        for sql in [
+            "SELECT k FROM dim",
+            "SELECT k FROM dim ORDER BY k",
+            "SELECT count(*) FROM dim",
+            "SELECT count(*) FROM fact f JOIN dim d ON f.k = d.k",
+            "SELECT count(*) FROM fact f LEFT JOIN dim d ON f.v < d.v AND f.k < 10",
+            "SELECT count(*) FROM dim d LEFT JOIN fact f ON f.v < d.v AND f.k < 10",
+            "SELECT count(*) FROM fact, one WHERE fact.v + one.v = 3",
+            "SELECT count(*) FROM fact JOIN one ON fact.k = one.k",
+        ] {
+            let failed = cluster.run(cluster.query(plan(&context, sql).await)).await;
+            let failure = failed.map(|rows| lines(&rows)).expect_err(sql);
+            assert!(failure.message.contains("panic"), "{sql}: {failure:?}");
+        }
+    }
+    let context = context(vec![facts()]);
+    let rows = cluster.run(cluster.query(plan(&context, "SELECT k FROM fact").await)).await;
+    assert_eq!(rows.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 12_000);
+}
+
+/// Two tasks of one stage inside one process must not fill one dynamic filter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_in_the_home_process_share_no_filters() {
+    let cluster = Cluster::start(1).await;
+    let context = context(vec![facts(), dimensions()]);
+    let sql = "SELECT count(*) FROM fact f JOIN dim d ON f.k = d.k WHERE d.v < 50";
+    let expected = context.sql(sql).await.unwrap().collect().await.unwrap();
+    let mut query = cluster.query(plan(&context, sql).await);
+    query.backends = vec![query.backends[0].clone(); 3];
+    assert_eq!(lines(&cluster.run(query).await.unwrap()), lines(&expected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_of_a_scan_arrives_with_its_words() {
+    let cluster = Cluster::start(2).await;
+    let bad = TestTable { fault: Some((3, Fault::Error)), ..dimensions() };
+    let context = context(vec![bad]);
+    for sql in ["SELECT k FROM dim", "SELECT v, count(*) FROM dim GROUP BY v"] {
+        let failed = cluster.run(cluster.query(plan(&context, sql).await)).await;
+        let failure = failed.map(|rows| lines(&rows)).expect_err(sql);
+        assert_eq!((failure.kind, failure.message.as_str()), (Kind::Storage, "bucket 3 is on fire"));
+    }
+}
+
+/// Waits until a condition holds, and says what was seen when it does not.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < SOON, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// An aggregation that emits nothing is the case in which the library would scan on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_that_is_dropped_or_cancelled_stops_everywhere() {
+    let cluster = Cluster::start(3).await;
+    let name = "endless_dropped";
+    let endless = TestTable { fault: Some((0, Fault::Endless)), ..TestTable::new(name, 12, 10) };
+    let context = context(vec![endless]);
+    let bytes = plan(&context, &format!("SELECT v, count(*) FROM {name} GROUP BY v")).await;
+
+    let query = cluster.query(bytes.clone());
+    let mut rows = Box::pin(cluster.client.execute(query).await.unwrap());
+    let waiting = tokio::spawn(async move { rows.next().await });
+    until("the leaves start", || leaf::running(name) > 0).await;
+    waiting.abort();
+    until("the leaves are dropped", || leaf::running(name) == 0).await;
+
+    let query = cluster.query(bytes);
+    let id = query.query_id.clone();
+    let mut rows = Box::pin(cluster.client.execute(query).await.unwrap());
+    let waiting = tokio::spawn(async move { rows.next().await });
+    until("the leaves start", || leaf::running(name) > 0).await;
+    for address in cluster.addresses() {
+        cluster.client.cancel(&address, &id).await.unwrap();
+    }
+    let failure = waiting.await.unwrap().unwrap().map(|_| ()).unwrap_err();
+    assert_eq!(failure.kind, Kind::Cancelled, "{failure:?}");
+    until("the leaves are dropped", || leaf::running(name) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deadlines_and_drains() {
+    let mut cluster = Cluster::start(2).await;
+    let name = "endless_deadline";
+    let endless = TestTable { fault: Some((0, Fault::Endless)), ..TestTable::new(name, 4, 10) };
+    let context = context(vec![endless, facts()]);
+    let mut query = cluster.query(plan(&context, &format!("SELECT sum(k) FROM {name}")).await);
+    query.options = Some(Options { deadline_ms: 300, ..Options::default() });
+    let failure = cluster.run(query).await.map(|rows| lines(&rows)).unwrap_err();
+    assert_eq!(failure.kind, Kind::TimedOut, "{failure:?}");
+    until("the leaves are dropped", || leaf::running(name) == 0).await;
+
+    let query = cluster.query(plan(&context, "SELECT count(*) FROM fact").await);
+    cluster.stop.cancel();
+    for backend in cluster.backends.drain(..) {
+        backend.drain(SOON).await;
+    }
+    let failure = cluster.run(query).await.map(|rows| lines(&rows)).unwrap_err();
+    assert_eq!(failure.kind, Kind::BackendLost, "{failure:?}");
+}
+
+/// A peer that nobody listens at, and one that takes everything and answers nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_backends_are_told_soon() {
+    let cluster = Cluster::start(1).await;
+    let context = context(vec![facts()]);
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    for lost in ["127.0.0.1:9", silent.as_str()] {
+        let bytes = plan(&context, "SELECT v, count(*) FROM fact GROUP BY v").await;
+        for home_first in [true, false] {
+            let mut query = cluster.query(bytes.clone());
+            let at = if home_first { 1 } else { 0 };
+            query.backends.insert(at, lost.to_string());
+            let asked = Instant::now();
+            let failure = cluster.run(query).await.map(|rows| lines(&rows)).unwrap_err();
+            assert_eq!(failure.kind, Kind::BackendLost, "{lost}: {failure:?}");
+            assert!(asked.elapsed() < SOON, "{lost} took {:?}", asked.elapsed());
+        }
+    }
+}
