@@ -234,7 +234,7 @@ impl Values {
             Values::UInt64(a) => {
                 out.extend_from_slice(itoa::Buffer::new().format(a.value(row)).as_bytes());
             }
-            Values::Float32(a) => put_float(out, a.value(row), a.value(row).abs().into()),
+            Values::Float32(a) => put_single(out, a.value(row)),
             Values::Float64(a) => put_float(out, a.value(row), a.value(row).abs()),
             Values::Decimal128(a, scale) => put_decimal(out, a.value(row), *scale),
             Values::Decimal256(a) => out.extend_from_slice(a.value_as_string(row).as_bytes()),
@@ -275,6 +275,16 @@ fn printed(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     Ok((0..array.len())
         .map(|row| array.is_valid(row).then(|| formatter.value(row).to_string()))
         .collect())
+}
+
+/// A FLOAT. Connector/J reads it as a double and then looks at its range, in which the shortest text of the largest number,
+/// 3.4028235e38, is not; its other text of as many digits is.
+fn put_single(out: &mut Vec<u8>, value: f32) {
+    match value {
+        f32::MAX => out.extend_from_slice(b"3.4028234e38"),
+        f32::MIN => out.extend_from_slice(b"-3.4028234e38"),
+        _ => put_float(out, value, value.abs().into()),
+    }
 }
 
 /// The shortest text that reads back as the number; with an exponent where MySQL has one.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    BinaryArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, StructArray,
+    BinaryArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, ListArray, StructArray,
     Time64MicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
     TimestampSecondArray, UInt64Array,
 };
@@ -44,6 +44,10 @@ fn numbers() {
         Float64Array::from(floats.to_vec()),
         &["2.5", "2", "1e20", "-1.5e-7", "0.1", "100000", "NULL", "NULL", "-0"],
     );
+    // as a double, what is sent for the largest is no more than the largest
+    let singles = [0.1, f32::MAX, f32::MIN, f32::from_bits(1)];
+    assert_eq!("3.4028234e38".parse(), Ok(f32::MAX));
+    check(Float32Array::from(singles.to_vec()), &["0.1", "3.4028234e38", "-3.4028234e38", "1e-45"]);
     let decimals = Decimal128Array::from(vec![12345, -5, 0, 100]);
     check(decimals.with_precision_and_scale(10, 2).unwrap(), &["123.45", "-0.05", "0.00", "1.00"]);
     let wide = Decimal128Array::from(vec![i128::from(i64::MAX) * 1000]);

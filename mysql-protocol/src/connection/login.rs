@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             encrypted = true;
             packet = self.read_answer().await?;
         }
-        let response = greeting::response(&packet)?;
+        let mut response = greeting::response(&packet)?;
         self.capabilities = response.capabilities & offered;
         self.multi_statements = self.capabilities & cap::MULTI_STATEMENTS != 0;
         if options.require_tls && !encrypted {
@@ -105,6 +105,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                         --require_secure_transport=ON.";
             self.error(&ServerError::new(3159, b"HY000", text)).await?;
             return Err(Error::Refused("no TLS".into()));
+        }
+        // MariaDB's client, told to use another plugin than the greeting names, waits for a salt before it answers
+        if response.plugin == Some(Plugin::Native) && response.answer.is_empty() {
+            (_, response.answer) = self.switch(Plugin::Native).await?;
         }
         self.authenticate(&response, host, accounts).await?;
         let Response { user, database, collation, attributes, .. } = response;
