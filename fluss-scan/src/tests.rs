@@ -4,6 +4,7 @@ mod connection;
 mod kv;
 mod log;
 mod metadata;
+mod nested;
 mod remote;
 mod robustness;
 mod rows;

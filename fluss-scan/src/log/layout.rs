@@ -84,13 +84,18 @@ impl Walk<'_> {
         if nulls > 0 && bitmap < length.div_ceil(8) {
             return Err(wrong("a null bitmap that is too short"));
         }
-        let values = match field.data_type() {
-            DataType::Struct(_) => 0,
-            DataType::Utf8 | DataType::Binary => 2,
-            _ => 1,
+        // buffers behind the bitmap: of offsets, of values
+        let (offsets, values) = match field.data_type() {
+            DataType::Struct(_) => (0, 0),
+            DataType::Utf8 | DataType::Binary => (1, 1),
+            DataType::List(_) | DataType::Map(..) => (1, 0),
+            _ => (0, 1),
         };
-        for _ in 0..values {
-            self.lengths.next().ok_or_else(|| wrong("a buffer is missing"))?;
+        for buffer in 0..offsets + values {
+            let length = self.lengths.next().ok_or_else(|| wrong("a buffer is missing"))?;
+            if buffer < offsets && length % size_of::<i32>() != 0 {
+                return Err(wrong("a part of an offset"));
+            }
         }
         match field.data_type() {
             DataType::List(inner) | DataType::Map(inner, _) => self.field(inner, None),

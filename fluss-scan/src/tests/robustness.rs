@@ -47,7 +47,11 @@ fn mutated(random: &mut StdRng, valid: &[u8]) -> Bytes {
 }
 
 /// Tries a decoder; returns how many inputs it took and how many it refused.
-fn torture(times: usize, valid: &[&[u8]], decode: impl Fn(Bytes) -> bool) -> (usize, usize) {
+pub(super) fn torture(
+    times: usize,
+    valid: &[&[u8]],
+    decode: impl Fn(Bytes) -> bool,
+) -> (usize, usize) {
     let mut random = StdRng::seed_from_u64(SEED);
     let (mut taken, mut refused) = (0, 0);
     for i in 0..times {
@@ -62,7 +66,7 @@ fn records(name: &str) -> Bytes {
     answer.tables[0].buckets[0].records.clone().unwrap()
 }
 
-fn assert_mixed((taken, refused): (usize, usize)) {
+pub(super) fn assert_mixed((taken, refused): (usize, usize)) {
     assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused: the inputs test nothing");
 }
 
