@@ -59,8 +59,8 @@ final class ConnectorJ {
 
     private Connection connect(String port, String database, Map<String, String> options) throws SQLException {
         Properties properties = new Properties();
-        properties.putAll(Map.of("user", "root", "useServerPrepStmts", "true", "allowMultiQueries", "true",
-                "sslMode", "DISABLED", "connectionTimeZone", "UTC"));
+        properties.putAll(Map.of("user", "root", "useServerPrepStmts", "true", "emulateUnsupportedPstmts", "false",
+                "allowMultiQueries", "true", "sslMode", "DISABLED", "connectionTimeZone", "UTC"));
         properties.putAll(options);
         return DriverManager.getConnection("jdbc:mysql://" + host + ":" + port + "/" + database, properties);
     }

@@ -1,6 +1,7 @@
 """PyMySQL: text protocol only; parameters are put into the statement by the client."""
 
 import contextlib
+import decimal
 
 import pymysql
 
@@ -17,7 +18,7 @@ def server_errors():
 
 class PyMySql(checks.Client):
     def connect(self, port=None, password="", database=None, tls=False, native=False):
-        options = {"auth_plugin_map": {}}
+        options = {}
         if tls:
             # the certificate of a test is nobody's
             options["ssl"] = {"check_hostname": False, "verify_mode": "none"}
@@ -30,7 +31,8 @@ class PyMySql(checks.Client):
                 host=self.host,
                 port=port or self.port,
                 user="root",
-                password=password,
+                # of a text it would send the Latin letters
+                password=password.encode(),
                 database=database,
                 client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS,
                 autocommit=True,
@@ -56,6 +58,8 @@ class PyMySql(checks.Client):
 
     def prepared(self, connection, sql, executions):
         """The rows of every execution, with parameters that the client writes as literals."""
+        if any(isinstance(value, decimal.Decimal) and len(str(value)) > 17 for value in executions[0]):
+            raise checks.Unsupported("a literal of so many digits is a DOUBLE")
         rows = []
         with server_errors(), connection.cursor() as cursor:
             for parameters in executions:

@@ -63,6 +63,9 @@ pub struct Column {
 impl Column {
     /// The description of an Arrow field.
     pub fn from_field(field: &Field) -> Self {
+        if let DataType::Dictionary(_, value) = field.data_type() {
+            return Self::from_field(&field.clone().with_data_type(value.as_ref().clone()));
+        }
         let (code, length, decimals) = shape(field);
         let text = code == code::VAR_STRING && !is_bytes(field.data_type());
         let number = matches!(code, 1..=5 | code::LONGLONG | code::NEWDECIMAL);
@@ -73,11 +76,11 @@ impl Column {
         if field.data_type().is_unsigned_integer() {
             flags |= UNSIGNED;
         }
-        if !text {
-            flags |= BINARY_FLAG;
-        }
+        // of the columns of tables, MySQL marks no number as binary; Connector/J would give a BOOLEAN as bytes
         if number {
             flags |= NUM;
+        } else if !text {
+            flags |= BINARY_FLAG;
         }
         Self {
             name: field.name().clone(),
@@ -137,9 +140,6 @@ fn shape(field: &Field) -> (u8, u32, u8) {
         DataType::Date32 | DataType::Date64 => (code::DATE, 10, 0),
         DataType::Time32(_) | DataType::Time64(_) => (code::TIME, 10 + fraction, digits),
         DataType::Timestamp(..) => (code::DATETIME, 19 + fraction, digits),
-        DataType::Dictionary(_, value) => {
-            shape(&Field::new("", value.as_ref().clone(), field.is_nullable()))
-        }
         _ => (code::VAR_STRING, STRING_BYTES, 0),
     }
 }

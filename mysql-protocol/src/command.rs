@@ -52,15 +52,27 @@ pub enum Command {
     ResetStatement(u32),
     /// Multi-statements on (0) or off (1).
     SetOption(u16),
+    /// A malformed command of those that have no answer, not even an error.
+    Unanswerable,
     /// A command that is not served.
     Unknown(u8),
 }
 
 /// Reads a command.
 ///
+/// A malformed COM_STMT_SEND_LONG_DATA or COM_STMT_CLOSE is [`Command::Unanswerable`]: an error would be taken for the
+/// answer to the next command.
+///
 /// # Errors
 /// `Command` for one that is malformed: the session goes on.
 pub fn parse(packet: &Bytes) -> Result<Command> {
+    match read(packet) {
+        Err(_) if matches!(packet.first(), Some(0x18 | 0x19)) => Ok(Command::Unanswerable),
+        read => read,
+    }
+}
+
+fn read(packet: &Bytes) -> Result<Command> {
     let Some((code, payload)) = packet.split_first() else {
         return Err(Error::command("an empty command"));
     };
@@ -96,5 +108,5 @@ pub fn parse(packet: &Bytes) -> Result<Command> {
 
 fn text(bytes: &[u8]) -> Result<String> {
     let text = std::str::from_utf8(bytes);
-    text.map(str::to_string).map_err(|e| Error::command(format!("the text is not UTF-8: {e}")))
+    text.map(str::to_string).map_err(|_| Error::NotUtf8)
 }

@@ -76,6 +76,7 @@ pub struct Connection<S> {
     sequence: u8,
     capabilities: u32,
     multi_statements: bool,
+    logged_in: bool,
     salt: [u8; crate::auth::SALT],
     packet_bytes_max: usize,
 }
@@ -123,7 +124,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             if let Some(packet) = self.decoder.next_packet()? {
                 return Ok(Some(packet));
             }
-            let read = self.stream.read_buf(self.decoder.buffer()).await?;
+            let read = if self.logged_in {
+                self.stream.read_buf(self.decoder.buffer()).await?
+            } else {
+                // a client may send its first bytes of TLS behind the request for it: they are not ours to read
+                let missing = self.decoder.missing() as u64;
+                (&mut self.stream).take(missing).read_buf(self.decoder.buffer()).await?
+            };
             if read == 0 {
                 return match self.decoder.buffer().is_empty() {
                     true => Ok(None),

@@ -23,6 +23,9 @@ pub enum Error {
     /// One command is malformed; the session goes on.
     #[error("{0}")]
     Command(String),
+    /// A text that is not UTF-8; the session goes on.
+    #[error("Invalid utf8mb4 character string")]
+    NotUtf8,
     /// The login was refused, and the client was told.
     #[error("login refused: {0}")]
     Refused(String),

@@ -50,6 +50,14 @@ impl Decoder {
         &mut self.buffer
     }
 
+    /// How many bytes are missing of the present frame: reading no more leaves what follows it in the stream.
+    pub fn missing(&self) -> usize {
+        let Some(header) = self.buffer.first_chunk::<HEADER>() else {
+            return HEADER - self.buffer.len();
+        };
+        (HEADER + length(header)).saturating_sub(self.buffer.len())
+    }
+
     /// The next packet, once it is whole.
     ///
     /// # Errors
@@ -59,8 +67,7 @@ impl Decoder {
             let Some(header) = self.buffer.first_chunk::<HEADER>() else {
                 return Ok(None);
             };
-            let length =
-                usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
+            let length = length(header);
             let sequence = header[3];
             let bytes = self.packet.len() + length;
             if bytes > self.max {
@@ -87,6 +94,10 @@ impl Decoder {
             }
         }
     }
+}
+
+fn length(header: &[u8; HEADER]) -> usize {
+    usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16
 }
 
 /// Begins a packet in a buffer of frames; [`finish`] ends it.

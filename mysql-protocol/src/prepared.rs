@@ -52,19 +52,20 @@ pub fn parameters(
         });
         *types = bound.collect::<Result<_>>()?;
     }
-    if types.len() != count {
-        return Err(Error::command("the types of the parameters were not sent"));
-    }
-    let value = |(i, bound): (usize, &BoundType)| {
+    let value = |i| {
         if let Some(data) = long(i) {
             return Ok(Parameter::Bytes(data));
         }
         if nulls.get(i / 8).is_some_and(|byte| byte >> (i % 8) & 1 == 1) {
             return Ok(Parameter::Null);
         }
+        // Connector/J sends no types while all values are NULL
+        let bound = types
+            .get(i)
+            .ok_or_else(|| Error::command("the types of the parameters were not sent"))?;
         read(&mut reader, *bound)
     };
-    types.iter().enumerate().map(value).collect()
+    (0..count).map(value).collect()
 }
 
 fn read(reader: &mut Reader<'_>, (code, unsigned): BoundType) -> Result<Parameter> {
@@ -144,6 +145,14 @@ mod tests {
         assert_eq!(read.unwrap()[1], Parameter::Bytes(b"x".to_vec()));
         assert!(parameters(&payload, 3, &mut types, |_| None).is_err());
         assert!(parameters(&[0, 1, 200, 0], 1, &mut types, |_| None).is_err());
+    }
+
+    #[test]
+    fn nulls_need_no_types() {
+        let mut types = vec![];
+        let read = parameters(&[0b11, 0], 2, &mut types, |_| None).unwrap();
+        assert_eq!(read, [Parameter::Null, Parameter::Null]);
+        assert!(parameters(&[0b01, 0, 1], 2, &mut types, |_| None).is_err());
     }
 
     #[test]

@@ -46,7 +46,13 @@ impl Rows {
     ) -> Result<Self, ArrowError> {
         let schema = batch.schema();
         let columns = batch.columns().iter().zip(schema.fields());
-        let columns = columns.map(|(array, field)| Values::new(array, field, offset_seconds));
+        let columns = columns.map(|(array, field)| {
+            let values = Values::new(array, field, offset_seconds)?;
+            match format {
+                RowFormat::Text => Ok(values),
+                RowFormat::Binary => values.fits_binary(field.name()),
+            }
+        });
         Ok(Self { columns: columns.collect::<Result<_, _>>()?, rows: batch.num_rows(), format })
     }
 
@@ -109,7 +115,8 @@ enum Values {
     Text(StringArray),
     TextView(arrow::array::StringViewArray),
     Bytes(arrow::array::BinaryArray),
-    Nested(ArrayRef),
+    /// Values that hold others, and the offset of zoned timestamps among them.
+    Nested(ArrayRef, i32),
 }
 
 impl Values {
@@ -160,9 +167,20 @@ impl Values {
             DataType::List(_)
             | DataType::LargeList(_)
             | DataType::Struct(_)
-            | DataType::Map(..) => Values::Nested(std::sync::Arc::clone(array)),
+            | DataType::Map(..) => Values::Nested(std::sync::Arc::clone(array), offset_seconds),
             _ => Values::Text(printed(array)?),
         })
+    }
+
+    /// Years of binary rows have two bytes and MySQL's end with 9999; texts can go on.
+    fn fits_binary(self, name: &str) -> Result<Self, ArrowError> {
+        let fits = match &self {
+            Values::Date(a) => a.iter().flatten().all(|days| time::has_year(days.into())),
+            Values::Timestamp(a, _) => a.iter().flatten().all(time::has_year_of_micros),
+            _ => true,
+        };
+        let told = || format!("column '{name}': a date outside of the years 0 to 9999");
+        if fits { Ok(self) } else { Err(ArrowError::InvalidArgumentError(told())) }
     }
 
     fn is_null(&self, row: usize) -> bool {
@@ -187,7 +205,7 @@ impl Values {
             Values::Text(a) => a.is_null(row),
             Values::TextView(a) => a.is_null(row),
             Values::Bytes(a) => a.is_null(row),
-            Values::Nested(a) => a.is_null(row),
+            Values::Nested(a, _) => a.is_null(row),
         }
     }
 
@@ -235,13 +253,13 @@ impl Values {
                 out.extend_from_slice(itoa::Buffer::new().format(a.value(row)).as_bytes());
             }
             Values::Float32(a) => put_single(out, a.value(row)),
-            Values::Float64(a) => put_float(out, a.value(row), a.value(row).abs()),
+            Values::Float64(a) => put_float(out, a.value(row)),
             Values::Decimal128(a, scale) => put_decimal(out, a.value(row), *scale),
             Values::Decimal256(a) => out.extend_from_slice(a.value_as_string(row).as_bytes()),
             Values::Date(a) => time::put_date(out, i64::from(a.value(row))),
             Values::Time(a, digits) => time::put_time(out, a.value(row), *digits),
             Values::Timestamp(a, digits) => time::put_timestamp(out, a.value(row), *digits),
-            Values::Nested(a) => nested::put(out, a, row),
+            Values::Nested(a, offset) => nested::put(out, a, row, *offset),
             Values::Null | Values::Text(_) | Values::TextView(_) | Values::Bytes(_) => {}
         }
     }
@@ -260,8 +278,12 @@ impl Values {
             Values::Float32(a) => out.extend_from_slice(&a.value(row).to_le_bytes()),
             Values::Float64(a) => out.extend_from_slice(&a.value(row).to_le_bytes()),
             Values::Date(a) => time::put_binary_date(out, i64::from(a.value(row))),
-            Values::Time(a, _) => time::put_binary_time(out, a.value(row)),
-            Values::Timestamp(a, _) => time::put_binary_timestamp(out, a.value(row)),
+            Values::Time(a, digits) => {
+                time::put_binary_time(out, time::cut(a.value(row), *digits));
+            }
+            Values::Timestamp(a, digits) => {
+                time::put_binary_timestamp(out, time::cut(a.value(row), *digits));
+            }
             // decimals and texts are texts in binary rows too
             _ => self.put_text(row, out),
         }
@@ -283,16 +305,25 @@ fn put_single(out: &mut Vec<u8>, value: f32) {
     match value {
         f32::MAX => out.extend_from_slice(b"3.4028234e38"),
         f32::MIN => out.extend_from_slice(b"-3.4028234e38"),
-        _ => put_float(out, value, value.abs().into()),
+        _ => put_float(out, value),
     }
 }
 
-/// The shortest text that reads back as the number; with an exponent where MySQL has one.
-fn put_float(out: &mut Vec<u8>, value: impl std::fmt::Display + std::fmt::LowerExp, size: f64) {
+/// The shortest text that reads back as the number; plain where MySQL's `my_gcvt` is, else with an exponent.
+fn put_float(out: &mut Vec<u8>, value: impl std::fmt::Display + std::fmt::LowerExp) {
     use std::io::Write;
-    let exponent = size != 0.0 && !(1e-5..1e15).contains(&size);
+    let start = out.len();
     // writing into a vector does not fail
-    let _ = if exponent { write!(out, "{value:e}") } else { write!(out, "{value}") };
+    let _ = write!(out, "{value:e}");
+    let written = &out[start..];
+    let exponent = written.iter().position(|byte| *byte == b'e').unwrap_or(written.len());
+    let digits = written[..exponent].iter().filter(|byte| byte.is_ascii_digit()).count() as i64;
+    let text = std::str::from_utf8(written.get(exponent + 1..).unwrap_or_default());
+    let point = text.ok().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0) + 1;
+    if (-14..=15).contains(&point) || (point > 15 && digits > point) {
+        out.truncate(start);
+        let _ = write!(out, "{value}");
+    }
 }
 
 /// A number of `scale` fractional digits; up to 39 digits of an i128.

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    BinaryArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, ListArray, StructArray,
-    Time64MicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    BinaryArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, ListArray,
+    StructArray, Time64MicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
     TimestampSecondArray, UInt64Array,
 };
 
@@ -39,10 +39,34 @@ fn numbers() {
         &["-9223372036854775808", "NULL", "7"],
     );
     check(UInt64Array::from(vec![u64::MAX]), &["18446744073709551615"]);
-    let floats = [2.5, 2.0, 1e20, -1.5e-7, 0.1, 100000.0, f64::NAN, f64::INFINITY, -0.0];
+    let floats = [
+        2.5,
+        2.0,
+        1e20,
+        -1.5e-7,
+        1e-20,
+        1234567890123456.8,
+        0.1,
+        100000.0,
+        f64::NAN,
+        f64::INFINITY,
+        -0.0,
+    ];
     check(
         Float64Array::from(floats.to_vec()),
-        &["2.5", "2", "1e20", "-1.5e-7", "0.1", "100000", "NULL", "NULL", "-0"],
+        &[
+            "2.5",
+            "2",
+            "1e20",
+            "-0.00000015",
+            "1e-20",
+            "1234567890123456.8",
+            "0.1",
+            "100000",
+            "NULL",
+            "NULL",
+            "-0",
+        ],
     );
     // as a double, what is sent for the largest is no more than the largest
     let singles = [0.1, f32::MAX, f32::MIN, f32::from_bits(1)];

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use mysql_protocol::capability::{STATUS_AUTOCOMMIT, STATUS_MORE_RESULTS};
 use mysql_protocol::{
     Column, Command, Connection, Login, Ok as OkPacket, RowFormat, ServerError, ServerOptions,
@@ -92,6 +92,10 @@ impl Client {
                         ServerError::new(1835, b"HY000", format!("Malformed packet: {what}"));
                     self.connection.error(&error).await?;
                 }
+                Ok(Err(error @ mysql_protocol::Error::NotUtf8)) => {
+                    let error = ServerError::new(1300, b"HY000", error.to_string());
+                    self.connection.error(&error).await?;
+                }
                 Ok(Err(mysql_protocol::Error::TooLarge { bytes, max })) => {
                     let told =
                         format!("Got a packet bigger than 'max_allowed_packet': {bytes} > {max}");
@@ -153,6 +157,7 @@ impl Client {
                 self.prepared.close(statement);
                 Ok(())
             }
+            Command::Unanswerable => Ok(()),
             Command::ResetStatement(statement) => {
                 let done = self.prepared.reset(statement);
                 self.done(done).await
@@ -263,22 +268,34 @@ impl Client {
         more: u16,
     ) -> Result<Result<()>, Gone> {
         let offset = self.session.offset_seconds();
+        let patience = u64::try_from(self.session.variables.int("net_write_timeout")).unwrap_or(0);
+        let patience = Duration::from_secs(patience.max(1));
         self.connection.start_result(&columns(&rows)).await?;
         loop {
-            let next = tokio::select! {
-                next = rows.batches.next() => next,
-                () = self.connection.closed() => return Err(Gone),
+            let next = match rows.batches.next().now_or_never() {
+                Some(next) => next,
+                None => {
+                    // nothing is ready: let the client see what there is
+                    self.connection.flush_rows().await?;
+                    tokio::select! {
+                        next = rows.batches.next() => next,
+                        () = self.connection.closed() => return Err(Gone),
+                    }
+                }
             };
             match next {
                 None => break,
                 Some(Err(error)) => return Ok(Err(error)),
                 Some(Ok(batch)) => {
-                    match self.connection.write_batch(&batch, format, offset).await {
-                        Ok(()) => {}
-                        Err(mysql_protocol::Error::Command(what)) => {
+                    // a client that stops reading must not hold its query for ever
+                    let writing = self.connection.write_batch(&batch, format, offset);
+                    match tokio::time::timeout(patience, writing).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(mysql_protocol::Error::Command(what))) => {
                             return Ok(Err(Error::Unsupported(what)));
                         }
-                        Err(error) => return Err(error.into()),
+                        Ok(Err(error)) => return Err(error.into()),
+                        Err(_) => return Err(Gone),
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use mysql_protocol::prepared::{BoundType, Parameter, parameters};
 
@@ -122,9 +123,40 @@ fn bind(tokens: &[TokenWithSpan], values: &[Parameter]) -> Result<Vec<TokenWithS
             continue;
         }
         let value = values.next().ok_or_else(|| Error::Invalid("too few parameters".into()))?;
-        bound.extend(literal(value)?.into_iter().map(TokenWithSpan::wrap));
+        let literal = match row_count(&bound, value) {
+            Some(count) => vec![Token::Number(count, false)],
+            None => literal(value)?,
+        };
+        bound.extend(literal.into_iter().map(TokenWithSpan::wrap));
     }
     Ok(bound)
+}
+
+/// The number of rows that a parameter of `LIMIT` or `OFFSET` stands for, where the client sent it as a text, as people do
+/// whose MySQL takes no DOUBLE there, or as the DOUBLE that every number of JavaScript is.
+fn row_count(before: &[TokenWithSpan], value: &Parameter) -> Option<String> {
+    let mut before = before.iter().map(|t| &t.token).rev();
+    let counts = match before.next()? {
+        // LIMIT offset, count
+        Token::Comma => before.nth(1).is_some_and(is_limit),
+        token => is_limit(token),
+    };
+    match value {
+        Parameter::Bytes(digits) if counts && digits.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(digits).ok().filter(|text| !text.is_empty()).map(str::to_string)
+        }
+        // beyond 2⁵³ a DOUBLE is no exact count
+        Parameter::Double(count)
+            if counts && count.fract() == 0.0 && (0.0..9e15).contains(count) =>
+        {
+            Some(count.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn is_limit(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if matches!(word.keyword, Keyword::LIMIT | Keyword::OFFSET))
 }
 
 fn literal(value: &Parameter) -> Result<Vec<Token>> {
@@ -188,6 +220,23 @@ mod tests {
         assert_eq!(bound("SELECT 1-?", &payload), "SELECT 1 - (-1)");
         let payload = [1, 1, 6, 0];
         assert_eq!(bound("SELECT ? AS a, '?' FROM t", &payload), "SELECT NULL AS a, '?' FROM t");
+    }
+
+    #[test]
+    fn limits_take_texts_and_doubles() {
+        let text = [0, 1, 253, 0, 1, b'2'];
+        assert_eq!(bound("SELECT a FROM t LIMIT ?", &text), "SELECT a FROM t LIMIT 2");
+        assert_eq!(
+            bound("SELECT a FROM t LIMIT 1 OFFSET ?", &text),
+            "SELECT a FROM t LIMIT 1 OFFSET 2"
+        );
+        assert_eq!(bound("SELECT a, ? FROM t", &text), "SELECT a, '2' FROM t");
+        let mut double = vec![0, 1, 5, 0];
+        double.extend_from_slice(&2.0f64.to_le_bytes());
+        assert_eq!(bound("SELECT a FROM t LIMIT ?", &double), "SELECT a FROM t LIMIT 2");
+        assert_eq!(bound("SELECT a FROM t LIMIT 1, ?", &double), "SELECT a FROM t LIMIT 1, 2");
+        let letters = [0, 1, 253, 0, 1, b'x'];
+        assert_eq!(bound("SELECT a FROM t LIMIT ?", &letters), "SELECT a FROM t LIMIT 'x'");
     }
 
     #[test]

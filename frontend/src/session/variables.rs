@@ -60,7 +60,7 @@ const VARIABLES: &[(&str, Kind, Initial)] = &[
     ("max_execution_time", Live, Int(0)),
     ("net_buffer_length", Inert, Int(16_384)),
     ("net_read_timeout", Inert, Int(60)),
-    ("net_write_timeout", Inert, Int(60)),
+    ("net_write_timeout", Live, Int(60)),
     ("performance_schema", Fixed, Int(0)),
     ("protocol_version", Fixed, Int(10)),
     ("query_cache_size", Fixed, Int(0)),

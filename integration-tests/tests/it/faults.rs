@@ -58,7 +58,10 @@ async fn wrong_statements_are_told_and_the_server_goes_on() {
         ("SET nothing = 1", 1193),
         ("INSERT INTO t VALUES (1)", 1235),
         ("KILL 4000000", 1094),
-        ("CREATE EXTERNAL CATALOG fluss PROPERTIES ('type'='fluss','bootstrap.servers'='a:1')", 1007),
+        (
+            "CREATE EXTERNAL CATALOG fluss PROPERTIES ('type'='fluss','bootstrap.servers'='a:1')",
+            1007,
+        ),
         ("CREATE EXTERNAL CATALOG x PROPERTIES ('type'='fluss','bootstrap.server'='a:1')", 1231),
         ("USE nothing", 1049),
         ("SELECT cast('x' AS bigint)", 1105),

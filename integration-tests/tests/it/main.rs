@@ -1,5 +1,7 @@
 //! All integration tests: one binary, so that they share one cluster.
 
+mod clients;
 mod cluster;
 mod faults;
+mod tidy;
 mod union_read;

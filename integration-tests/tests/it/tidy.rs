@@ -46,7 +46,11 @@ fn sources(folder: &str) -> Vec<String> {
 }
 
 fn all_sources() -> Vec<String> {
-    CRATES.iter().flat_map(|c| ["src", "tests"].map(|f| sources(&format!("{c}/{f}")))).flatten().collect()
+    CRATES
+        .iter()
+        .flat_map(|c| ["src", "tests"].map(|f| sources(&format!("{c}/{f}"))))
+        .flatten()
+        .collect()
 }
 
 /// Crates of the workspace that a crate depends on, outside of its tests.
@@ -108,17 +112,14 @@ fn foreign_names_stay_in_their_rooms() {
 
 /// Whether a line of code names something, and not something longer.
 fn mentions(code: &str, name: &str) -> bool {
-    code.match_indices(name).any(|(at, _)| {
-        !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
-    })
+    code.match_indices(name)
+        .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
 /// Modules of a crate that name one another by `crate::…`, by their first names.
 fn module_graph(name: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let modules: BTreeSet<String> = sources(&format!("{name}/src"))
-        .iter()
-        .filter_map(|path| module(name, path))
-        .collect();
+    let modules: BTreeSet<String> =
+        sources(&format!("{name}/src")).iter().filter_map(|path| module(name, path)).collect();
     let mut graph = BTreeMap::new();
     for path in sources(&format!("{name}/src")) {
         let Some(from) = module(name, &path) else { continue };
@@ -149,8 +150,11 @@ fn modules_have_no_cycles() {
         let mut graph = module_graph(name);
         // take out what needs nobody, until nothing is left
         loop {
-            let free: Vec<String> =
-                graph.iter().filter(|(_, to)| to.is_empty()).map(|(from, _)| from.clone()).collect();
+            let free: Vec<String> = graph
+                .iter()
+                .filter(|(_, to)| to.is_empty())
+                .map(|(from, _)| from.clone())
+                .collect();
             if free.is_empty() {
                 break;
             }
@@ -172,9 +176,15 @@ const LINES_MAX: usize = 500;
 fn files_begin_with_their_purpose_and_stay_short() {
     for path in all_sources() {
         let text = read(&path);
-        assert!(text.starts_with("//!") || path.ends_with("_tests.rs"), "{path} does not begin with //!");
+        assert!(
+            text.starts_with("//!") || path.ends_with("_tests.rs"),
+            "{path} does not begin with //!"
+        );
         let production = text.split("#[cfg(test)]").next().unwrap_or_default().lines().count();
-        assert!(production <= LINES_MAX || path.contains("/tests"), "{path} has {production} lines");
+        assert!(
+            production <= LINES_MAX || path.contains("/tests"),
+            "{path} has {production} lines"
+        );
         for word in ["TODO", "FIXME", "todo!(", "unimplemented!("] {
             assert!(!text.contains(word) || path.ends_with("tidy.rs"), "{path} has a {word}");
         }
@@ -194,7 +204,8 @@ fn names_tell_what_is_there() {
 
 #[test]
 fn documents_name_what_exists() {
-    for document in ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/learn/union-read.md"] {
+    for document in ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/learn/union-read.md"]
+    {
         let text = read(document);
         let quoted = text.split('`').skip(1).step_by(2);
         let paths = quoted.filter(|q| q.contains('/') && q.ends_with(".rs"));

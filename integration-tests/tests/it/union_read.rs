@@ -38,7 +38,12 @@ struct Checked {
 }
 
 impl Checked {
-    async fn create(cluster: &Cluster, database: &str, primary_key: bool, partitioned: bool) -> Self {
+    async fn create(
+        cluster: &Cluster,
+        database: &str,
+        primary_key: bool,
+        partitioned: bool,
+    ) -> Self {
         let table = if primary_key { "pk" } else { "log" };
         let mut spec = TableSpec::new(database, table)
             .column("region", DataTypes::string())
@@ -48,7 +53,11 @@ impl Checked {
             .buckets(3)
             .lake(FRESHNESS);
         if primary_key {
-            spec = if partitioned { spec.primary_key(["region", "id"]) } else { spec.primary_key(["id"]) };
+            spec = if partitioned {
+                spec.primary_key(["region", "id"])
+            } else {
+                spec.primary_key(["id"])
+            };
         }
         if partitioned {
             spec = spec.partitioned_by(["region"]);

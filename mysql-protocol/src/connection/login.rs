@@ -45,6 +45,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin + Send>(
         let mut connection = Connection::new(stream);
         let login = connection.log_in(host, connection_id, options, accounts).await?;
         connection.packet_bytes_max = options.packet_bytes_max;
+        connection.logged_in = true;
         connection.decoder.set_max(options.packet_bytes_max);
         Ok((connection, login))
     };
@@ -74,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             sequence: 0,
             capabilities: cap::PROTOCOL_41,
             multi_statements: false,
+            logged_in: false,
             salt: auth::new_salt(),
             packet_bytes_max: PACKET_BYTES_BEFORE_LOGIN,
         }
@@ -126,9 +128,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let Some(config) = &options.tls else {
             return Err(Error::protocol("the client asks for TLS, which is not offered"));
         };
-        if !self.decoder.buffer().is_empty() {
-            return Err(Error::protocol("plain bytes behind the request for TLS"));
-        }
         let Stream::Plain(plain) = std::mem::replace(&mut self.stream, Stream::Closed) else {
             return Err(Error::protocol("TLS inside of TLS"));
         };

@@ -6,14 +6,14 @@ use arrow::datatypes::{DataType, Field};
 use super::Values;
 
 /// Writes one value.
-pub(super) fn put(out: &mut Vec<u8>, array: &ArrayRef, row: usize) {
+pub(super) fn put(out: &mut Vec<u8>, array: &ArrayRef, row: usize, offset_seconds: i32) {
     if array.is_null(row) {
         out.extend_from_slice(b"null");
         return;
     }
     match array.data_type() {
-        DataType::List(_) => put_list(out, &array.as_list::<i32>().value(row)),
-        DataType::LargeList(_) => put_list(out, &array.as_list::<i64>().value(row)),
+        DataType::List(_) => put_list(out, &array.as_list::<i32>().value(row), offset_seconds),
+        DataType::LargeList(_) => put_list(out, &array.as_list::<i64>().value(row), offset_seconds),
         DataType::Struct(fields) => {
             let columns = array.as_struct();
             out.push(b'{');
@@ -21,7 +21,7 @@ pub(super) fn put(out: &mut Vec<u8>, array: &ArrayRef, row: usize) {
                 separate(out, i);
                 put_string(out, field.name());
                 out.push(b':');
-                put(out, columns.column(i), row);
+                put(out, columns.column(i), row, offset_seconds);
             }
             out.push(b'}');
         }
@@ -30,21 +30,21 @@ pub(super) fn put(out: &mut Vec<u8>, array: &ArrayRef, row: usize) {
             out.push(b'{');
             for entry in 0..entries.len() {
                 separate(out, entry);
-                put(out, entries.column(0), entry);
+                put(out, entries.column(0), entry, offset_seconds);
                 out.push(b':');
-                put(out, entries.column(1), entry);
+                put(out, entries.column(1), entry, offset_seconds);
             }
             out.push(b'}');
         }
-        _ => put_scalar(out, array, row),
+        _ => put_scalar(out, array, row, offset_seconds),
     }
 }
 
-fn put_list(out: &mut Vec<u8>, elements: &ArrayRef) {
+fn put_list(out: &mut Vec<u8>, elements: &ArrayRef, offset_seconds: i32) {
     out.push(b'[');
     for element in 0..elements.len() {
         separate(out, element);
-        put(out, elements, element);
+        put(out, elements, element, offset_seconds);
     }
     out.push(b']');
 }
@@ -55,10 +55,10 @@ fn separate(out: &mut Vec<u8>, index: usize) {
     }
 }
 
-fn put_scalar(out: &mut Vec<u8>, array: &ArrayRef, row: usize) {
+fn put_scalar(out: &mut Vec<u8>, array: &ArrayRef, row: usize, offset_seconds: i32) {
     let field = Field::new("", array.data_type().clone(), true);
-    let Ok(values) = Values::new(&array.slice(row, 1), &field, 0) else {
-        return;
+    let Ok(values) = Values::new(&array.slice(row, 1), &field, offset_seconds) else {
+        return out.extend_from_slice(b"null");
     };
     match &values {
         Values::Text(a) => put_string(out, a.value(0)),

@@ -92,10 +92,26 @@ pub(super) fn put_timestamp(out: &mut Vec<u8>, micros: i64, digits: u8) {
     put_time(out, micros.rem_euclid(DAY), digits);
 }
 
-/// The year of binary rows has two bytes; what does not fit there is the last year that MySQL has.
+/// Whether a day since 1970 is in a year that MySQL has.
+pub(super) fn has_year(days: i64) -> bool {
+    (0..=9999).contains(&civil(days).0)
+}
+
+/// The same for microseconds since 1970.
+pub(super) fn has_year_of_micros(micros: i64) -> bool {
+    has_year(micros.div_euclid(DAY))
+}
+
+/// Microseconds without what is finer than `digits`.
+pub(super) fn cut(micros: i64, digits: u8) -> i64 {
+    let finest = 10i64.pow(6 - u32::from(digits.min(6)));
+    micros.div_euclid(finest) * finest
+}
+
+/// Days whose year [`has_year`].
 fn put_binary_day(out: &mut Vec<u8>, days: i64) {
     let (year, month, day) = civil(days);
-    let year = u16::try_from(year.clamp(0, 9999)).unwrap_or(9999);
+    let year = u16::try_from(year).unwrap_or(9999);
     out.extend_from_slice(&year.to_le_bytes());
     out.extend_from_slice(&[month, day]);
 }

@@ -1,0 +1,392 @@
+//! What clients of MySQL make of the answers: every client of `clients/` asks the same, and must get the same.
+//!
+//! `clients/queries.json` holds the checks and the rows they must give. A client prints one line of JSON for each check:
+//! `{"check": name}` with `rows` (texts in one form, null for NULL), `error` (MySQL's number), or `skipped` (why).
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use fluss::metadata::DataTypes;
+use integration_tests::{Cluster, Deployment, TableSpec, Value, Writer, shared_cluster};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
+
+const DATABASE: &str = "clients";
+const PASSWORD: &str = "p@ss wörd";
+const TIERED: Duration = Duration::from_secs(90);
+/// The longest that a client may take for all of its checks.
+const CHECKS: Duration = Duration::from_secs(120);
+
+#[tokio::test]
+async fn mariadb() {
+    let skips = [
+        "every type, prepared",
+        "int parameter",
+        "negative int parameter",
+        "text parameter",
+        "text parameter with quotes",
+        "decimal parameter",
+        "long decimal parameter",
+        "double parameter",
+        "date parameter",
+        "timestamp parameter",
+        "null parameter",
+        "several parameters",
+        "limit parameter",
+        "prepared twice",
+        "prepare an error",
+        "query timeout",
+        "reset",
+    ];
+    check("mariadb", python("mariadb_cli.py"), &skips).await;
+}
+
+#[tokio::test]
+async fn pymysql() {
+    // its parameters are literals that the client writes; one of 38 digits is a DOUBLE here
+    let skips = ["long decimal parameter", "query timeout", "reset", "native password"];
+    check("PyMySQL", python("pymysql_client.py"), &skips).await;
+}
+
+#[tokio::test]
+async fn connector_python() {
+    check("Connector/Python", python("connector_client.py"), &["query timeout"]).await;
+}
+
+#[tokio::test]
+async fn mysql2() {
+    let mut command = Command::new("node");
+    command
+        .arg(scripts().join("mysql2_client.js"))
+        .env("NODE_PATH", home().join("node/node_modules"));
+    check("mysql2", command, &["query timeout", "native password"]).await;
+}
+
+#[tokio::test]
+async fn connector_j() {
+    let mut command = Command::new("java");
+    let path = format!("{}:{}/*", home().join("classes").display(), home().join("jars").display());
+    command.args(["-cp", &path, "ConnectorJ"]);
+    check("Connector/J", command, &[]).await;
+}
+
+/// Where the clients' programs are.
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// Where `clients/setup.sh` puts what they need.
+fn home() -> PathBuf {
+    if let Some(home) = std::env::var_os("MILLRACE_CLIENTS_HOME") {
+        return home.into();
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache =
+        cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"));
+    cache.join("millrace/clients")
+}
+
+fn python(script: &str) -> Command {
+    assert!(home().is_dir(), "the clients are not set up: make setup-clients");
+    let mut command = Command::new(home().join("python/bin/python"));
+    command.arg(scripts().join(script));
+    command
+}
+
+/// Runs a client and holds its answers against what is expected. It may skip `skips`, and must.
+async fn check(client: &str, mut command: Command, skips: &[&str]) {
+    let port = millrace().await.mysql_port().to_string();
+    let locked = Locked::start().await;
+    command
+        .args(["127.0.0.1", &port, &format!("fluss.{DATABASE}"), &locked.port])
+        .arg(PASSWORD)
+        .arg(scripts().join("queries.json"))
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(CHECKS, command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{client} has not ended in {CHECKS:?}")).unwrap();
+    let (told, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{client}: {}\n{told}\n{errors}", output.status);
+    let answers: Vec<Json> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+
+    let mut failures = vec![];
+    let expected = expected();
+    for wanted in &expected {
+        let name = wanted["name"].as_str().unwrap();
+        let of_check: Vec<&Json> = answers.iter().filter(|a| a["check"] == name).collect();
+        let verdict = match of_check.as_slice() {
+            [answer] if answer.get("skipped").is_some() && skips.contains(&name) => "skip",
+            [answer] if !skips.contains(&name) && fits(wanted, answer) => "ok",
+            _ => {
+                failures.push(format!("{name}\n  wanted {wanted}\n  got    {of_check:?}"));
+                "FAILED"
+            }
+        };
+        println!("{client:<17} {name:<32} {verdict}");
+    }
+    let known = |a: &&Json| !expected.iter().any(|wanted| wanted["name"] == a["check"]);
+    failures.extend(answers.iter().filter(known).map(|answer| format!("not expected: {answer}")));
+    assert!(failures.is_empty(), "{client}:\n{}\n{errors}", failures.join("\n"));
+}
+
+/// All checks of `queries.json`, with the names in them filled in.
+fn expected() -> Vec<Json> {
+    let text = std::fs::read_to_string(scripts().join("queries.json")).unwrap();
+    let checks: Json =
+        serde_json::from_str(&text.replace("{database}", &format!("fluss.{DATABASE}"))).unwrap();
+    let mut all = vec![];
+    for group in ["queries", "prepared", "errors", "session"] {
+        for check in checks[group].as_array().unwrap() {
+            let mut check = check.clone();
+            if check["rows"] == "types" {
+                check["rows"] = checks["types"].clone();
+            }
+            if group == "errors" {
+                let name = format!("after {}", check["name"].as_str().unwrap());
+                all.push(serde_json::json!({"name": name, "rows": [["1"]]}));
+            }
+            all.push(check);
+        }
+    }
+    all
+}
+
+fn fits(wanted: &Json, answer: &Json) -> bool {
+    let Some(rows) = wanted.get("rows") else { return wanted["error"] == answer["error"] };
+    let (Some(rows), Some(got)) = (rows.as_array(), answer["rows"].as_array()) else {
+        return false;
+    };
+    let row_fits = |(wanted, got): (&Json, &Json)| {
+        let (Some(wanted), Some(got)) = (wanted.as_array(), got.as_array()) else { return false };
+        wanted.len() == got.len() && wanted.iter().zip(got).all(|(w, g)| value_fits(w, g))
+    };
+    rows.len() == got.len() && rows.iter().zip(got).all(row_fits)
+}
+
+/// `{"float": …}` and `{"double": …}` are numbers of so many bits, however they are written; everything else is one text.
+fn value_fits(wanted: &Json, got: &Json) -> bool {
+    let text = |key| wanted.get(key).and_then(Json::as_str).zip(got.as_str());
+    if let Some((wanted, got)) = text("double") {
+        wanted.parse::<f64>().ok() == got.parse().ok()
+    } else if let Some((wanted, got)) = text("float") {
+        // by way of f64: clients show a FLOAT as the DOUBLE that it is
+        let single = |text: &str| text.parse::<f64>().map(|number| number as f32).ok();
+        single(wanted) == single(got)
+    } else {
+        wanted == got
+    }
+}
+
+/// The server of all tests here, over the shared cluster.
+async fn millrace() -> &'static Deployment {
+    static MILLRACE: OnceCell<Deployment> = OnceCell::const_new();
+    MILLRACE
+        .get_or_init(async || {
+            let cluster = shared_cluster().await.unwrap();
+            write_tables(cluster).await;
+            let millrace = Deployment::start(2).await.unwrap();
+            millrace.create_catalog(&cluster.bootstrap()).await.unwrap();
+            millrace
+        })
+        .await
+}
+
+/// A standalone server whose `root` has a password, for logins.
+struct Locked {
+    port: String,
+    _process: Child,
+    _data: TempDir,
+}
+
+impl Locked {
+    async fn start() -> Self {
+        let here = std::env::current_exe().unwrap();
+        let mut places = here.ancestors().skip(1).take(2).map(|place| place.join("millrace"));
+        let binary = places.find(|path| path.is_file()).expect("cargo build --workspace");
+        let data = TempDir::new().unwrap();
+        let mut command = Command::new(binary);
+        command.arg("standalone").stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        for set in [
+            format!("data_dir={}", data.path().display()),
+            format!("auth.root_password={PASSWORD}"),
+            "mysql.listen=127.0.0.1:0".into(),
+            "rpc.listen=127.0.0.1:0".into(),
+            "admin.listen=127.0.0.1:0".into(),
+        ] {
+            command.args(["--set", &set]);
+        }
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let banner = lines.next_line().await.unwrap().unwrap();
+        let (_, rest) = banner.split_once("127.0.0.1:").unwrap_or_else(|| panic!("{banner}"));
+        let port = rest.chars().take_while(char::is_ascii_digit).collect();
+        Self { port, _process: process, _data: data }
+    }
+}
+
+/// `types`, a primary-key table of which the first half is in the lake, and `visits`, a log table that is there completely.
+async fn write_tables(cluster: &Cluster) {
+    let visits = TableSpec::new(DATABASE, "visits")
+        .column("id", DataTypes::bigint())
+        .column("customer", DataTypes::bigint())
+        .column("city", DataTypes::string())
+        .buckets(2)
+        .lake(Duration::from_secs(1));
+    let types = types();
+    for spec in [&visits, &types] {
+        cluster.create_table(spec).await.unwrap();
+    }
+    let mut writer = Writer::open(cluster, visits.path()).await.unwrap();
+    let customers =
+        [(10, Some(1), Some("Praha")), (11, Some(4), Some("東京")), (12, Some(7), Some("Praha"))];
+    for (id, customer, city) in
+        customers.into_iter().chain([(13, Some(8), None), (14, None, Some(""))])
+    {
+        writer
+            .write(&[
+                Value::BigInt(id),
+                customer.map(Value::BigInt).unwrap_or(Value::Null),
+                city.into(),
+            ])
+            .await
+            .unwrap();
+    }
+    writer.flush().await.unwrap();
+
+    let mut writer = Writer::open(cluster, types.path()).await.unwrap();
+    let gone = row(8, false, "before", Value::Null, "2000-01-01 00:00:00");
+    let before = row(7, true, "before", Value::Bytes(vec![]), "2000-01-01 00:00:00");
+    let rows = rows();
+    for row in rows[..3].iter().chain([&before, &gone]) {
+        writer.write(row).await.unwrap();
+    }
+    writer.flush().await.unwrap();
+    cluster.wait_tiered(visits.path(), TIERED).await.unwrap();
+    cluster.wait_tiered(types.path(), TIERED).await.unwrap();
+    for row in &rows[3..] {
+        writer.write(row).await.unwrap();
+    }
+    writer.delete(&gone).await.unwrap();
+    writer.flush().await.unwrap();
+}
+
+fn types() -> TableSpec {
+    TableSpec::new(DATABASE, "types")
+        .column("id", DataTypes::bigint())
+        .column("flag", DataTypes::boolean())
+        .column("tiny", DataTypes::tinyint())
+        .column("small", DataTypes::smallint())
+        .column("medium", DataTypes::int())
+        .column("big", DataTypes::bigint())
+        .column("single", DataTypes::float())
+        .column("dbl", DataTypes::double())
+        .column("price", DataTypes::decimal(10, 2))
+        .column("huge", DataTypes::decimal(38, 10))
+        .column("name", DataTypes::string())
+        .column("data", DataTypes::bytes())
+        .column("day", DataTypes::date())
+        .column("clock", DataTypes::time_with_precision(3))
+        .column("at", DataTypes::timestamp_with_precision(6))
+        .column("ms", DataTypes::timestamp_with_precision(3))
+        .column("zoned", DataTypes::timestamp_ltz_with_precision(6))
+        .primary_key(["id"])
+        .buckets(2)
+        .lake(Duration::from_secs(1))
+}
+
+/// The rows that `types` has in the end, by id from 1.
+fn rows() -> Vec<Vec<Value>> {
+    let mut ada = row(1, true, "Ada", Value::Bytes(b"abc".to_vec()), "2024-02-29 12:34:56.123456");
+    numbers(&mut ada, [1, 2, 3, 4], 1.5, 2.25, ["12.34", "1234567890.0123456789"]);
+    ada[13] = Value::Time(45_296_789);
+    ada[15] = timestamp("2024-02-29 12:34:56.789");
+    ada[16] = zoned("2024-02-29 12:34:56.000001");
+
+    let mut nulls = vec![Value::Null; 17];
+    nulls[0] = Value::BigInt(2);
+
+    let least = [i64::from(i8::MIN), i64::from(i16::MIN), i64::from(i32::MIN), i64::MIN];
+    let mut min = row(3, false, "", Value::Bytes(vec![]), "1000-01-01 00:00:00.001");
+    numbers(
+        &mut min,
+        least,
+        f32::MIN,
+        f64::MIN,
+        ["-99999999.99", "-9999999999999999999999999999.9999999999"],
+    );
+    min[13] = Value::Time(0);
+    min[15] = timestamp("1000-01-01 00:00:00");
+    min[16] = zoned("1000-01-01 00:00:00");
+
+    let most = [i64::from(i8::MAX), i64::from(i16::MAX), i64::from(i32::MAX), i64::MAX];
+    let text = "žluťoučký kůň 🐎 日本語";
+    let mut max = row(4, true, text, Value::Bytes(vec![255, 0, 254]), "9999-12-31 23:59:59.999999");
+    numbers(
+        &mut max,
+        most,
+        f32::MAX,
+        f64::MAX,
+        ["99999999.99", "9999999999999999999999999999.9999999999"],
+    );
+    max[13] = Value::Time(86_399_999);
+    max[15] = timestamp("9999-12-31 23:59:59.999");
+
+    let text = "tab\tline\nquote'\"back\\slash%";
+    let mut zero = row(5, false, text, Value::Bytes(b"\0'\\\n".to_vec()), "1970-01-01 00:00:00");
+    numbers(&mut zero, [0; 4], 0.1, 0.1, ["0.05", "0.0000000001"]);
+    zero[13] = Value::Time(1000);
+
+    let mut below = row(6, true, "Zoë", Value::Bytes("Zoë".into()), "1969-12-31 23:59:59.999");
+    let (single, double) = (f32::from_bits(1), f64::from_bits(1));
+    numbers(&mut below, [-1; 4], single, double, ["-0.05", "-0.0000000001"]);
+    below[13] = Value::Time(22_028_000);
+
+    let mut after = row(7, false, "after", Value::Bytes(vec![7]), "2000-01-01 00:00:00.000007");
+    after[15] = timestamp("2000-01-01 00:00:00.007");
+    vec![ada, nulls, min, max, zero, below, after]
+}
+
+/// A row of `types` whose numbers are its id, and whose times are `at`.
+fn row(id: i64, flag: bool, name: &str, data: Value, at: &str) -> Vec<Value> {
+    let mut row = vec![Value::Null; 17];
+    numbers(&mut row, [id; 4], id as f32, id as f64, ["0.00", "0.0000000000"]);
+    row[0] = id.into();
+    row[1] = flag.into();
+    row[10] = name.into();
+    row[11] = data;
+    row[12] = Value::Date(i32::try_from(micros(at).div_euclid(86_400_000_000)).unwrap());
+    row[13] = Value::Time(i32::try_from(id * 3_600_000).unwrap());
+    row[14] = timestamp(at);
+    row[15] = timestamp(at);
+    row[16] = zoned(at);
+    row
+}
+
+fn numbers(row: &mut [Value], whole: [i64; 4], single: f32, double: f64, decimals: [&str; 2]) {
+    row[2] = Value::TinyInt(i8::try_from(whole[0]).unwrap());
+    row[3] = Value::SmallInt(i16::try_from(whole[1]).unwrap());
+    row[4] = Value::Int(i32::try_from(whole[2]).unwrap());
+    row[5] = whole[3].into();
+    row[6] = single.into();
+    row[7] = double.into();
+    let unscaled = |text: &str| text.replace('.', "").parse().unwrap();
+    row[8] = Value::decimal(unscaled(decimals[0]), 10, 2);
+    row[9] = Value::decimal(unscaled(decimals[1]), 38, 10);
+}
+
+fn timestamp(text: &str) -> Value {
+    Value::Timestamp(micros(text))
+}
+
+fn zoned(text: &str) -> Value {
+    Value::TimestampLtz(micros(text))
+}
+
+fn micros(text: &str) -> i64 {
+    let time = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").unwrap();
+    time.and_utc().timestamp_micros()
+}
