@@ -90,7 +90,8 @@ final class ConnectorJ {
         });
         check("use", () -> {
             try (Connection other = connect(port, "", Map.of())) {
-                other.setCatalog(database);
+                // setCatalog would quote the name as a whole
+                query(other, "USE " + database);
                 return query(other, "SELECT database()");
             }
         });

@@ -239,7 +239,7 @@ impl Launch<'_> {
 }
 
 /// The binary beside this one: tests and programs of a workspace are built into one directory.
-fn binary() -> Result<PathBuf> {
+pub fn binary() -> Result<PathBuf> {
     let here = std::env::current_exe().doing(|| "find this program".into())?;
     let found = here.ancestors().skip(1).take(2).map(|dir| dir.join("millrace"));
     found

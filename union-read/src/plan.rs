@@ -77,7 +77,7 @@ fn log_table_reads(
         let values = typed_values(point, partition)?;
         for (bucket, ends) in &partition.buckets {
             let tiered = lake.and_then(|cut| cut.offsets.get(&(partition.id(), *bucket)).copied());
-            if let Some(range) = log_table_range(point, *bucket, tiered, *ends)? {
+            if let Some(range) = log_table_range(point, mode, *bucket, (tiered, *ends))? {
                 let read = BucketRead {
                     partition_id: partition.id(),
                     partition: partition_name(&values),
@@ -95,15 +95,15 @@ fn log_table_reads(
 /// The part of a log table's log that the lake does not have; `None` when it has everything.
 fn log_table_range(
     point: &ReadPoint,
+    mode: ReadMode,
     bucket: i32,
-    tiered: Option<i64>,
-    ends: LogEnds,
+    (tiered, ends): (Option<i64>, LogEnds),
 ) -> Result<Option<LogRange>> {
-    // A table without a lake keeps what its time-to-live leaves: that is the whole table. With a
-    // lake, rows before the log's start must be in the snapshot.
+    // A table without a lake keeps what its time-to-live leaves: that is the whole table, and `$rt` is what the log
+    // holds. A union must find the rows before the log's start in the snapshot.
     let start = match tiered {
         Some(offset) => offset,
-        None if point.has_lake() => 0,
+        None if point.has_lake() && mode == ReadMode::Union => 0,
         None => ends.start,
     };
     if start >= ends.end {
@@ -314,4 +314,79 @@ fn evaluate(session: &dyn Session, filter: Expr, batch: &RecordBatch) -> Result<
 
 fn inexact(error: datafusion::error::DataFusionError) -> Error {
     Error::Unsupported(format!("filter on partitions: {}", error.strip_backtrace()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paimon_scan::LakeFile;
+
+    fn read(
+        mode: ReadMode,
+        lake: bool,
+        tiered: Option<i64>,
+        ends: (i64, i64),
+    ) -> Result<BucketRead> {
+        let mut read = BucketRead::default();
+        let files = lake.then(|| vec![LakeFile::default()]);
+        let ends = LogEnds { start: ends.0, end: ends.1 };
+        primary_key_bucket(&mut read, mode, files, tiered, ends)?;
+        Ok(read)
+    }
+
+    fn log(start: i64, end: i64) -> Option<Tail> {
+        Some(Tail::Log(LogRange { start, end }))
+    }
+
+    #[test]
+    fn how_a_primary_key_bucket_is_read() {
+        use ReadMode::{RealTime, Union};
+        let cases = [
+            // lake files, lake offset, log → files, tail
+            ("tiered and written since", Union, true, Some(5), (0, 9), 1, log(5, 9)),
+            ("all of it is tiered", Union, true, Some(9), (0, 9), 1, None),
+            ("tiered, nothing left in the lake", Union, false, Some(5), (0, 9), 0, log(5, 9)),
+            (
+                "the log lost what follows the lake",
+                Union,
+                true,
+                Some(5),
+                (7, 9),
+                0,
+                Some(Tail::State(9)),
+            ),
+            ("the log lost only what is tiered", Union, true, Some(5), (4, 9), 1, log(5, 9)),
+            ("never tiered", Union, false, None, (0, 9), 0, Some(Tail::State(9))),
+            (
+                "never tiered, log lost its beginning",
+                Union,
+                false,
+                None,
+                (3, 9),
+                0,
+                Some(Tail::State(9)),
+            ),
+            ("never written", Union, false, None, (0, 0), 0, None),
+            ("partition created again", Union, true, None, (0, 9), 1, log(0, 9)),
+            ("partition created again, empty", Union, true, None, (0, 0), 1, None),
+            ("real time", RealTime, false, Some(5), (0, 9), 0, Some(Tail::State(9))),
+            ("real time, never written", RealTime, false, None, (0, 0), 0, None),
+        ];
+        for (case, mode, lake, tiered, ends, files, tail) in cases {
+            let got = read(mode, lake, tiered, ends).unwrap();
+            assert_eq!((got.files.len(), got.tail), (files, tail), "{case}");
+        }
+        let lost = read(ReadMode::Union, true, None, (3, 9));
+        assert!(matches!(lost, Err(Error::ReadPointGone(_))));
+    }
+
+    #[test]
+    fn partition_values_are_compared_by_type() {
+        let value = |text, t: &DataType| partition_value(text, t).map(|v| v.to_string());
+        assert_eq!(value("2026-11-24", &DataType::Date32).as_deref(), Some("2026-11-24"));
+        assert_eq!(value("007", &DataType::Int32).as_deref(), Some("7"));
+        assert_eq!(value("é", &DataType::Utf8View).as_deref(), Some("é"));
+        assert_eq!(value("x", &DataType::Int32), None);
+        assert_eq!(value("1.5", &DataType::Float64), None);
+    }
 }

@@ -3,5 +3,6 @@
 mod clients;
 mod cluster;
 mod faults;
+mod process;
 mod tidy;
 mod union_read;
