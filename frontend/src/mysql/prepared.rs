@@ -149,7 +149,7 @@ fn row_count(before: &[TokenWithSpan], value: &Parameter) -> Option<String> {
         Parameter::Double(count)
             if counts && count.fract() == 0.0 && (0.0..9e15).contains(count) =>
         {
-            Some(count.to_string())
+            Some(count.abs().to_string())
         }
         _ => None,
     }
