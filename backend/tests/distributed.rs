@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "distributed/contract.rs"]
+mod contract;
 mod leaf;
+#[path = "distributed/processes.rs"]
+mod processes;
+#[path = "distributed/whole.rs"]
+mod whole;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,8 +41,11 @@ struct Cluster {
 
 impl Cluster {
     async fn start(count: usize) -> Self {
+        Self::start_with(count, Section { task_bytes_min: 0, ..Section::default() }).await
+    }
+
+    async fn start_with(count: usize, section: Section) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let section = Section { task_bytes_min: 0, ..Section::default() };
         let rpc = Rpc { listen: "127.0.0.1:0".into() };
         let stop = CancellationToken::new();
         let mut backends = vec![];
@@ -181,7 +190,10 @@ async fn an_error_of_a_scan_arrives_with_its_words() {
     for sql in ["SELECT k FROM dim", "SELECT v, count(*) FROM dim GROUP BY v"] {
         let failed = cluster.run(cluster.query(plan(&context, sql).await)).await;
         let failure = failed.map(|rows| lines(&rows)).expect_err(sql);
-        assert_eq!((failure.kind, failure.message.as_str()), (Kind::Storage, "bucket 3 is on fire"));
+        assert_eq!(
+            (failure.kind, failure.message.as_str()),
+            (Kind::Storage, "bucket 3 is on fire")
+        );
     }
 }
 

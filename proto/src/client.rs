@@ -167,6 +167,8 @@ impl Reader {
                 Some(Part::Ipc(bytes)) => self.left = Buffer::from_vec(bytes),
                 Some(Part::End(end)) => {
                     self.ended = true;
+                    // an unfinished message holds rows that nobody counted
+                    self.decoder.finish().map_err(|e| self.broken(&e.to_string()))?;
                     if end.rows != self.count {
                         let (all, got) = (end.rows, self.count);
                         return Err(self.broken(&format!("{got} of {all} rows arrived")));

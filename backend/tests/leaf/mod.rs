@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -41,20 +42,24 @@ pub enum Fault {
     Panic = 2,
     /// Every bucket goes on for ever.
     Endless = 3,
+    /// As `Endless`, with a wait before every batch.
+    Slow = 4,
 }
 
-/// `k` is unique over the table and `k % buckets` its bucket; `v = k % 97`.
+/// `k` is unique over a batch and `k % buckets` its bucket; `v = k % 97`.
 #[derive(Debug, Clone)]
 pub struct TestTable {
     pub name: String,
     pub buckets: u32,
     pub rows: u32,
+    /// How often the rows of a bucket are sent.
+    pub batches: u32,
     pub fault: Option<(u32, Fault)>,
 }
 
 impl TestTable {
     pub fn new(name: &str, buckets: u32, rows: u32) -> Self {
-        Self { name: name.into(), buckets, rows, fault: None }
+        Self { name: name.into(), buckets, rows, batches: 1, fault: None }
     }
 }
 
@@ -87,7 +92,13 @@ impl TableProvider for TestTable {
             table: self.name.clone(),
             buckets: self.buckets,
             rows: self.rows,
-            projection: projection.cloned().unwrap_or(vec![0, 1]).iter().map(|c| *c as u32).collect(),
+            batches: self.batches,
+            projection: projection
+                .cloned()
+                .unwrap_or(vec![0, 1])
+                .iter()
+                .map(|c| *c as u32)
+                .collect(),
             groups: spread(&all, partitions),
             bucket,
             fault: fault.into(),
@@ -129,6 +140,8 @@ struct Spec {
     fault: i32,
     #[prost(message, repeated, tag = "8")]
     filters: Vec<PhysicalExprNode>,
+    #[prost(uint32, tag = "9")]
+    batches: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -205,7 +218,11 @@ impl ExecutionPlan for TestScanExec {
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(answers).with_updated_node(node))
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let stop = context.session_config().get_extension::<Stop>();
         let scan = Arc::new(self.clone());
         let running = Running::start(&self.spec.table);
@@ -218,8 +235,16 @@ impl ExecutionPlan for TestScanExec {
                 if stop.is_some_and(|stop| stop.0.is_cancelled()) {
                     return Err(Error::Cancelled("stopped".into()).into());
                 }
-                let endless = scan.spec.fault() == Fault::Endless;
-                let at = if endless { next % buckets.len().max(1) } else { next };
+                let slow = scan.spec.fault() == Fault::Slow;
+                let endless = slow || scan.spec.fault() == Fault::Endless;
+                let batches = scan.spec.batches as usize;
+                let at = if endless { next % buckets.len().max(1) } else { next / batches };
+                if slow {
+                    tokio::time::sleep(BETWEEN).await;
+                }
+                if let Some(bucket) = buckets.get(at).filter(|_| !endless && next % batches == 0) {
+                    count_read(&scan.spec, *bucket);
+                }
                 match buckets.get(at) {
                     None => Ok(None),
                     Some(bucket) => Ok(Some((scan.read(*bucket)?, (next + 1, running)))),
@@ -242,7 +267,8 @@ impl TestScanExec {
             Fault::Panic if bucket == self.spec.bucket => panic!("panic at bucket {bucket}"),
             _ => {}
         }
-        let keys = (0..i64::from(self.spec.rows)).map(|i| i * i64::from(self.spec.buckets) + i64::from(bucket));
+        let keys = (0..i64::from(self.spec.rows))
+            .map(|i| i * i64::from(self.spec.buckets) + i64::from(bucket));
         let keys: Vec<i64> = keys.collect();
         let columns = self.spec.projection.iter().map(|column| match column {
             0 => Arc::new(Int64Array::from(keys.clone())) as ArrayRef,
@@ -257,6 +283,22 @@ impl TestScanExec {
         }
         Ok(batch)
     }
+}
+
+/// The wait of a slow scan.
+const BETWEEN: Duration = Duration::from_millis(5);
+
+static READS: LazyLock<Mutex<HashMap<String, Vec<usize>>>> = LazyLock::new(Mutex::default);
+
+fn count_read(spec: &Spec, bucket: u32) {
+    let mut reads = READS.lock().unwrap();
+    let counts = reads.entry(spec.table.clone()).or_insert(vec![0; spec.buckets as usize]);
+    counts[bucket as usize] += 1;
+}
+
+/// How often the buckets of a table were read in this process.
+pub fn reads(table: &str) -> Vec<usize> {
+    READS.lock().unwrap().get(table).cloned().unwrap_or_default()
 }
 
 static RUNNING: LazyLock<Mutex<HashMap<String, usize>>> = LazyLock::new(Mutex::default);
@@ -294,8 +336,14 @@ impl Leaf for TestLeaf {
         Some(scan.spec.groups.iter().flat_map(|group| &group.buckets).map(unit).collect())
     }
 
-    fn restrict(&self, plan: &dyn ExecutionPlan, units: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(scan) = plan.downcast_ref::<TestScanExec>() else { return internal_err!("no test scan") };
+    fn restrict(
+        &self,
+        plan: &dyn ExecutionPlan,
+        units: &[usize],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(scan) = plan.downcast_ref::<TestScanExec>() else {
+            return internal_err!("no test scan");
+        };
         let all: Vec<u32> = scan.spec.groups.iter().flat_map(|g| g.buckets.clone()).collect();
         let buckets: Vec<u32> = units.iter().map(|unit| all[*unit]).collect();
         let spec = Spec { groups: spread(&buckets, scan.spec.groups.len()), ..scan.spec.clone() };
@@ -338,7 +386,8 @@ impl PhysicalExtensionCodec for TestLeafCodec {
         let nodes = std::mem::take(&mut spec.filters);
         let schema = TestScanExec::new(spec.clone(), vec![]).schema();
         let decode = PhysicalPlanDecodeContext::new(context, self);
-        let filters = nodes.iter().map(|node| converter.proto_to_physical_expr(node, &schema, &decode));
+        let filters =
+            nodes.iter().map(|node| converter.proto_to_physical_expr(node, &schema, &decode));
         Ok(Arc::new(TestScanExec::new(spec, filters.collect::<Result<_>>()?)))
     }
 }
