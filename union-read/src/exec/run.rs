@@ -187,17 +187,7 @@ impl PartitionRun {
         memory: &MemoryReservation,
     ) -> Result<fold::Tail> {
         let mut fold = self.new_fold(columns)?;
-        let schema = self.scan.schema_of(columns);
-        let mut batches = Box::pin(self.client.scan_log(self.log_scan(read, range, columns)));
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            self.counts.log_bytes.add(batch.rows.get_array_memory_size());
-            let grown = fold.apply(
-                conform(batch.rows.columns(), batch.rows.num_rows(), &schema)?,
-                &batch.change_types,
-            )?;
-            self.reserve(memory, grown, read)?;
-        }
+        self.apply_log(&mut fold, read, range, columns, memory).await?;
         fold.finish()
     }
 
@@ -222,20 +212,33 @@ impl PartitionRun {
             let grown = fold.apply(batch, &changes)?;
             self.reserve(memory, grown, read)?;
         }
-        // The state may stand for an earlier offset than the statement's end: the log continues it.
+        // the state may stand for an earlier offset than the statement's end: the log continues it
         if state.offset < end {
             let range = LogRange { start: state.offset, end };
-            let mut batches = Box::pin(self.client.scan_log(self.log_scan(read, range, columns)));
-            while let Some(batch) = batches.next().await {
-                let batch = batch?;
-                let grown = fold.apply(
-                    conform(batch.rows.columns(), batch.rows.num_rows(), &schema)?,
-                    &batch.change_types,
-                )?;
-                self.reserve(memory, grown, read)?;
-            }
+            self.apply_log(&mut fold, read, range, columns, memory).await?;
         }
         fold.finish()
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what a fold is made of, passed on whole")]
+    async fn apply_log(
+        &self,
+        fold: &mut Fold,
+        read: &BucketRead,
+        range: LogRange,
+        columns: &[usize],
+        memory: &MemoryReservation,
+    ) -> Result<()> {
+        let schema = self.scan.schema_of(columns);
+        let mut batches = Box::pin(self.client.scan_log(self.log_scan(read, range, columns)));
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            self.counts.log_bytes.add(batch.rows.get_array_memory_size());
+            let rows = conform(batch.rows.columns(), batch.rows.num_rows(), &schema)?;
+            let grown = fold.apply(rows, &batch.change_types)?;
+            self.reserve(memory, grown, read)?;
+        }
+        Ok(())
     }
 
     fn new_fold(&self, columns: &[usize]) -> Result<Fold> {
