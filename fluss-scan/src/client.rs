@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::error::code;
 use crate::messages::{
-    GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets, ListPartitionInfos,
-    ListTables, Path,
+    GetLakeSnapshot, GetLakeSnapshotAnswer, GetTableInfo, GetTableSchema, ListDatabases,
+    ListOffsets, ListPartitionInfos, ListTables, Path,
 };
 use crate::store::Stores;
 use crate::table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
@@ -44,6 +44,8 @@ pub enum OffsetSpec {
     Timestamp(i64),
 }
 
+/// How often a server that fails is asked for a lake snapshot.
+const LAKE_SNAPSHOT_ASKS_MAX: usize = 4;
 /// Old schemas that are remembered.
 const SCHEMAS_MAX: usize = 10_000;
 
@@ -133,7 +135,7 @@ impl FlussClient {
     /// `NotFound`.
     pub async fn readable_lake_snapshot(&self, path: &TablePath) -> Result<Option<LakeSnapshot>> {
         let request = GetLakeSnapshot { path: wire(path), readable: Some(true) };
-        let answer = match self.servers.ask_any(&request, self.deadline()).await {
+        let answer = match self.ask_lake_snapshot(&request).await {
             Err(Error::Server { code: code::LAKE_SNAPSHOT_NOT_EXIST, .. }) => return Ok(None),
             answer => answer?,
         };
@@ -146,6 +148,25 @@ impl FlussClient {
             snapshot_id: answer.snapshot_id,
             offsets: answer.buckets.into_iter().filter_map(offset).collect(),
         }))
+    }
+
+    /// Servers were seen to fail at this call with an unexpected exception while the table was being tiered,
+    /// and to answer it right after. Nothing is assumed about the snapshot: the question is asked again.
+    async fn ask_lake_snapshot(&self, request: &GetLakeSnapshot) -> Result<GetLakeSnapshotAnswer> {
+        let deadline = self.deadline();
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..LAKE_SNAPSHOT_ASKS_MAX {
+            match self.servers.ask_any(request, deadline).await {
+                Err(Error::Server { code: code::UNKNOWN_SERVER_ERROR, .. })
+                    if Instant::now() + pause < deadline =>
+                {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 4).min(LONGEST_PAUSE);
+                }
+                answer => return answer,
+            }
+        }
+        self.servers.ask_any(request, deadline).await
     }
 
     /// Offsets of some buckets of one partition, from their leaders.

@@ -8,8 +8,8 @@ use super::rows::full_table;
 use super::server::{FakeServer, Reply, SERVERS, leads_all, recorded_answer};
 use crate::client::OffsetSpec;
 use crate::messages::{
-    ApiVersions, GetTableInfo, GetTableSchema, ListOffsets, ListOffsetsAnswer, Metadata,
-    MetadataAnswer,
+    ApiVersions, GetLakeSnapshot, GetTableInfo, GetTableSchema, ListOffsets, ListOffsetsAnswer,
+    Metadata, MetadataAnswer,
 };
 use crate::table::{TableInfo, TablePath};
 use crate::{Error, FlussType};
@@ -140,6 +140,28 @@ async fn lake_snapshots_and_their_absence() {
         assert!((0..3).all(|bucket| snapshot.offsets[&(None, bucket)] > 0));
         let fake = replaying("lake_snapshot_never_tiered_readable_tablet", server).await;
         assert_eq!(fake.client().readable_lake_snapshot(&path()).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_server_is_asked_for_a_snapshot_again_and_not_for_ever() {
+    for (failures, calls, is_found) in [(0, 1, true), (2, 3, true), (99, 4, false)] {
+        let fake = FakeServer::start(move |asked| {
+            leads_all(asked, "v10").unwrap_or_else(|| match asked.nth < failures {
+                true => Reply::error(-1, "Failed to get lake table snapshot\n\tat server"),
+                false => Reply::recorded("lake_snapshot_pk_lake_readable_tablet.v10"),
+            })
+        })
+        .await;
+        let snapshot = fake.client().readable_lake_snapshot(&path()).await;
+        assert_eq!(fake.count::<GetLakeSnapshot>(), calls);
+        match snapshot {
+            Ok(snapshot) => assert!(is_found && snapshot.is_some()),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!is_found && text.contains("Failed to get") && !text.contains("at server"));
+            }
+        }
     }
 }
 
