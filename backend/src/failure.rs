@@ -5,8 +5,10 @@ use proto::failure::{Failure, Kind};
 use union_read::Error;
 
 /// Words in the text of an error that crossed a hop and was a broken connection.
-const LOST: [&str; 6] = [
+const LOST: [&str; 7] = [
     "transport error",
+    // as `Debug` writes it, inside the text of a status
+    "tonic::transport::error",
     "tcp connect error",
     "connection refused",
     "h2 protocol error",
@@ -30,7 +32,10 @@ pub(crate) fn failure(error: &DataFusionError) -> Failure {
     let text = error.to_string();
     let lower = text.to_lowercase();
     if LOST.iter().any(|word| lower.contains(word)) {
-        return Failure::new(Kind::BackendLost, "a backend was lost while the query ran");
+        let cause = root.strip_backtrace();
+        let cause = cause.lines().next().unwrap_or_default();
+        let message = format!("a backend was lost while the query ran: {cause}");
+        return Failure::new(Kind::BackendLost, message);
     }
     match root {
         DataFusionError::ResourcesExhausted(message) => {
@@ -39,5 +44,28 @@ pub(crate) fn failure(error: &DataFusionError) -> Failure {
         DataFusionError::Internal(_) => Failure::new(Kind::Internal, root.strip_backtrace()),
         _ if lower.contains("panic") => Failure::new(Kind::Internal, root.strip_backtrace()),
         _ => Failure::new(Kind::Statement, root.strip_backtrace()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts as they arrive when a peer is frozen, killed, or not there.
+    #[test]
+    fn broken_connections_are_lost_backends() {
+        for text in [
+            "code: 'The service is currently unavailable', message: \"http2 error\", source: \
+             tonic::transport::Error(Transport, hyper::Error(Http2, KeepAliveTimedOut))",
+            "code: 'Unknown error', message: \"h2 protocol error: error reading a body\"",
+            "transport error",
+            "tcp connect error: Connection refused (os error 111)",
+        ] {
+            let failure = failure(&DataFusionError::Execution(text.into()));
+            assert_eq!(failure.kind, Kind::BackendLost, "{text}");
+            assert!(failure.message.contains(text), "the cause is told: {failure:?}");
+        }
+        let other = failure(&DataFusionError::Execution("Divide by zero error".into()));
+        assert_eq!(other.kind, Kind::Statement);
     }
 }
