@@ -99,10 +99,13 @@ final class ConnectorJ {
         check("prepared twice", () -> prepared("SELECT id FROM types WHERE id = ?", List.of(List.of(1), List.of(4))));
         check("prepare an error", () -> prepared("SELECT * FROM nothing WHERE id = ?", List.of(List.of(1))));
         check("kill query", () -> {
-            Thread killer = new Thread(this::killWhenSeen);
+            // other clients may ask the same at this time
+            String label = "count(*) AS of_" + ProcessHandle.current().pid();
+            String slow = text(checks, "slow").replace("count(*)", label);
+            Thread killer = new Thread(() -> killWhenSeen(slow));
             killer.start();
             try {
-                return query("{slow}");
+                return query(slow);
             } finally {
                 killer.join();
             }
@@ -134,12 +137,12 @@ final class ConnectorJ {
         return rows;
     }
 
-    private void killWhenSeen() {
+    private void killWhenSeen(String sql) {
         long until = System.nanoTime() + 10_000_000_000L;
         try (Connection other = connect(port, "", Map.of())) {
             while (System.nanoTime() < until) {
                 for (List<String> row : query(other, "SHOW FULL PROCESSLIST")) {
-                    if (checks.get("slow").equals(row.get(7))) {
+                    if (sql.equals(row.get(7))) {
                         query(other, "KILL QUERY " + row.get(0));
                         return;
                     }
