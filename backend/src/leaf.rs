@@ -11,6 +11,8 @@ use union_read::source::Connections;
 use union_read::{UnionReadCodec, UnionReadExec};
 
 /// A kind of leaf operator. There is the union read, and in tests a leaf that fails on demand.
+///
+/// A leaf with one partition runs in one task, together with all that is in its stage.
 pub trait Leaf: Debug + Send + Sync {
     /// The units of work of a leaf of this kind; `None` for every other operator.
     fn units(&self, plan: &dyn ExecutionPlan) -> Option<Vec<Unit>>;

@@ -85,7 +85,11 @@ impl Cluster {
 
 /// What a frontend plans with.
 fn context(tables: Vec<TestTable>) -> SessionContext {
-    let mut config = SessionConfig::new().with_target_partitions(2);
+    context_of(tables, 2)
+}
+
+fn context_of(tables: Vec<TestTable>, partitions: usize) -> SessionContext {
+    let mut config = SessionConfig::new().with_target_partitions(partitions);
     config.options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     let context = SessionContext::new_with_config(config);
     for table in tables {
@@ -118,7 +122,12 @@ fn dimensions() -> TestTable {
     TestTable::new("dim", 6, 100)
 }
 
-const QUESTIONS: [&str; 8] = [
+/// Of one bucket: what needs all its rows may stand directly above its scan.
+fn one() -> TestTable {
+    TestTable::new("one", 1, 10)
+}
+
+const QUESTIONS: [&str; 21] = [
     "SELECT v % 5 g, count(*), sum(k) FROM fact GROUP BY v % 5",
     "SELECT count(DISTINCT v), min(k), max(k) FROM fact",
     "SELECT k, v FROM fact ORDER BY k DESC LIMIT 9",
@@ -127,17 +136,37 @@ const QUESTIONS: [&str; 8] = [
     "SELECT k, row_number() OVER (PARTITION BY v ORDER BY k) r FROM dim",
     "SELECT count(*) FROM (SELECT k FROM fact UNION ALL SELECT k FROM dim) u",
     "SELECT count(*) FROM fact WHERE k > (SELECT avg(k) FROM dim)",
+    "SELECT count(*) c FROM one UNION ALL SELECT k FROM fact",
+    "SELECT count(*) c FROM one UNION ALL SELECT count(*) FROM fact",
+    "SELECT count(*) FROM fact, (SELECT count(*) c FROM one) o WHERE fact.v < o.c",
+    "SELECT count(*) FROM fact JOIN (SELECT max(k) m FROM one) o ON fact.k = o.m",
+    "SELECT count(*) FROM (SELECT k FROM one ORDER BY k LIMIT 3) o, fact WHERE fact.v < o.k",
+    "SELECT k FROM one UNION ALL (SELECT k FROM fact ORDER BY k LIMIT 4)",
+    "SELECT count(*) FROM fact LEFT JOIN one ON fact.k = one.k",
+    "SELECT k, row_number() OVER (ORDER BY k) r FROM one UNION ALL SELECT k, v FROM fact",
+    "SELECT -1 k UNION ALL SELECT k FROM fact",
+    "SELECT count(*) FROM (VALUES (-1), (-2)) t (k) JOIN fact ON fact.k = -t.k",
+    "SELECT * FROM (VALUES (-1), (-2)) t (k) UNION ALL SELECT k FROM fact",
+    "SELECT count(*) FROM (VALUES (1), (2)) t (k) LEFT JOIN fact ON fact.k = t.k",
+    "SELECT count(*) FROM fact FULL JOIN (VALUES (1), (-2)) t (k) ON fact.k = t.k",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_two_and_three_backends_answer_as_one_process_does() {
-    let context = context(vec![facts(), dimensions()]);
-    for count in 1..=3 {
+    for (count, partitions, partitions_min) in
+        [(1, 2, 1), (2, 2, 2), (3, 2, 1), (3, 2, 2), (3, 1, 1)]
+    {
+        let one = TestTable { partitions_min, ..one() };
+        let context = context_of(vec![facts(), dimensions(), one], partitions);
         let cluster = Cluster::start(count).await;
         for sql in QUESTIONS {
             let expected = context.sql(sql).await.unwrap().collect().await.unwrap();
             let got = cluster.run(cluster.query(plan(&context, sql).await)).await;
-            assert_eq!(lines(&got.unwrap()), lines(&expected), "{sql} on {count}");
+            let of =
+                format!("{sql} on {count} backends, {partitions} partitions (≥ {partitions_min})");
+            let (got, expected) = (lines(&got.expect(&of)), lines(&expected));
+            // thousands of lines would hide which
+            assert!(got == expected, "{of}: {} rows for {}", got.len(), expected.len());
         }
     }
 }

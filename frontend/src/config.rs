@@ -69,7 +69,7 @@ impl std::fmt::Debug for Auth {
 pub struct FrontendSection {
     /// `host:port` of the rpc ports of all backends.
     pub backends: Vec<String>,
-    /// Partitions of a plan on each backend.
+    /// Partitions of a plan on each backend. With 1 a query runs at one backend.
     pub target_partitions: usize,
     /// Rows of one batch.
     pub batch_size: usize,

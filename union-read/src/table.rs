@@ -66,7 +66,8 @@ impl TableProvider for UnionTable {
         let projection = projection.cloned().unwrap_or_else(all);
         let limit = limit.filter(|_| filters.is_empty());
         let scan = TableScan::new(&self.point, self.mode, projection, limit).await?;
-        let partitions = session.config().target_partitions().min(reads.len());
+        // two at least, if only an empty one: above one partition nothing could be distributed
+        let partitions = session.config().target_partitions().min(reads.len().max(2));
         let groups = balance(reads, partitions);
         let connections = Arc::clone(&self.connections);
         Ok(Arc::new(UnionReadExec::new(Arc::new(scan), groups, vec![], connections)))

@@ -56,7 +56,9 @@ fn inputs_to_guard(node: &dyn ExecutionPlan) -> &'static [usize] {
         &[0]
     } else if node.is::<NestedLoopJoinExec>() {
         &[0, 1]
-    } else if node.is::<CrossJoinExec>() || node.downcast_ref::<HashJoinExec>().is_some_and(collects) {
+    } else if node.is::<CrossJoinExec>()
+        || node.downcast_ref::<HashJoinExec>().is_some_and(collects)
+    {
         &[0]
     } else {
         &[]

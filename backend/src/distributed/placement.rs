@@ -84,6 +84,10 @@ pub(super) fn desired_task_count(
 ) -> Option<Result<DesiredTaskCountEventResponse>> {
     let placement = event.session_config.get_extension::<Placement>()?;
     let units = placement.leaf.units(event.plan.as_ref())?;
+    // Above one partition the planner sees no need of a merge: what counts all rows would count those of its task.
+    if event.plan.properties().partitioning.partition_count() < 2 {
+        return Some(Ok(DesiredTaskCountEventResponse::maximum(1)));
+    }
     Some(Ok(DesiredTaskCountEventResponse::desired(placement.tasks(&units))))
 }
 

@@ -10,8 +10,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use backend::leaf::Leaf;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{exec_err, internal_err};
+use datafusion::common::{Statistics, exec_err, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -23,7 +24,9 @@ use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs,
+};
 use datafusion_proto::physical_plan::{
     PhysicalExtensionCodec, PhysicalPlanDecodeContext, PhysicalProtoConverterExtension,
 };
@@ -51,6 +54,8 @@ pub enum Fault {
 pub struct TestTable {
     pub name: String,
     pub buckets: u32,
+    /// Partitions at least, the last ones empty where buckets are fewer.
+    pub partitions_min: u32,
     pub rows: u32,
     /// How often the rows of a bucket are sent.
     pub batches: u32,
@@ -59,7 +64,7 @@ pub struct TestTable {
 
 impl TestTable {
     pub fn new(name: &str, buckets: u32, rows: u32) -> Self {
-        Self { name: name.into(), buckets, rows, batches: 1, fault: None }
+        Self { name: name.into(), buckets, partitions_min: 1, rows, batches: 1, fault: None }
     }
 }
 
@@ -85,7 +90,8 @@ impl TableProvider for TestTable {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let partitions = session.config().target_partitions().min(self.buckets as usize);
+        let partitions = self.buckets.max(self.partitions_min) as usize;
+        let partitions = session.config().target_partitions().min(partitions);
         let (bucket, fault) = self.fault.unwrap_or((0, Fault::None));
         let all: Vec<u32> = (0..self.buckets).collect();
         let spec = Spec {
@@ -200,6 +206,20 @@ impl ExecutionPlan for TestScanExec {
         _: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    /// Known, since a scan of few rows is planned without a repartitioning above it.
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        if args.partition().is_none() {
+            let rows = self.spec.rows as usize * self.spec.buckets as usize;
+            statistics.num_rows = Precision::Inexact(rows);
+        }
+        Ok(Arc::new(statistics))
     }
 
     fn handle_child_pushdown_result(
