@@ -142,6 +142,7 @@ async fn send_rows(run: &mut Run, sender: &Sender) -> Result<(), Failure> {
         }
     }
     drop(batches);
+    send(sender, Part::Ipc(writer.finish().map_err(broken)?)).await?;
     metrics::counter!("millrace_backend_rows_sent_total").increment(rows);
     send(sender, Part::End(End { rows, profile: run.profile().await })).await
 }

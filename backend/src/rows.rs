@@ -24,6 +24,12 @@ impl RowWriter {
         std::mem::take(self.writer.get_mut())
     }
 
+    /// The end of the stream, which also completes a last message without a body at its reader.
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, ArrowError> {
+        self.writer.finish()?;
+        Ok(self.take())
+    }
+
     /// The pieces of a batch. A batch of long rows is cut, so that no message grows beyond its limit.
     pub(crate) fn pieces(&mut self, batch: &RecordBatch) -> Result<Vec<Vec<u8>>, ArrowError> {
         let batch = compact(batch)?;

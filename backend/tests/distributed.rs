@@ -108,7 +108,8 @@ async fn plan(context: &SessionContext, sql: &str) -> Vec<u8> {
 
 /// Rows as sorted lines.
 fn lines(batches: &[RecordBatch]) -> Vec<String> {
-    let text = pretty_format_batches(batches).unwrap().to_string();
+    let batches = batches.iter().filter(|batch| batch.num_rows() > 0).cloned();
+    let text = pretty_format_batches(&batches.collect::<Vec<_>>()).unwrap().to_string();
     let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
     lines.sort();
     lines
@@ -127,7 +128,7 @@ fn one() -> TestTable {
     TestTable::new("one", 1, 10)
 }
 
-const QUESTIONS: [&str; 21] = [
+const QUESTIONS: [&str; 24] = [
     "SELECT v % 5 g, count(*), sum(k) FROM fact GROUP BY v % 5",
     "SELECT count(DISTINCT v), min(k), max(k) FROM fact",
     "SELECT k, v FROM fact ORDER BY k DESC LIMIT 9",
@@ -144,6 +145,9 @@ const QUESTIONS: [&str; 21] = [
     "SELECT k FROM one UNION ALL (SELECT k FROM fact ORDER BY k LIMIT 4)",
     "SELECT count(*) FROM fact LEFT JOIN one ON fact.k = one.k",
     "SELECT k, row_number() OVER (ORDER BY k) r FROM one UNION ALL SELECT k, v FROM fact",
+    "SELECT k FROM fact WHERE k < 0",
+    "SELECT k FROM dim WHERE k < 0 ORDER BY k",
+    "SELECT NULL n FROM one",
     "SELECT -1 k UNION ALL SELECT k FROM fact",
     "SELECT count(*) FROM (VALUES (-1), (-2)) t (k) JOIN fact ON fact.k = -t.k",
     "SELECT * FROM (VALUES (-1), (-2)) t (k) UNION ALL SELECT k FROM fact",
