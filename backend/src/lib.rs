@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use proto::client::MESSAGE_BYTES_MAX;
+use proto::client::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MESSAGE_BYTES_MAX};
 use proto::v1::home_server::HomeServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -39,9 +39,6 @@ use distributed::Engine;
 use home::HomeService;
 use leaf::Leaf;
 use statements::Statements;
-
-/// Silence of a peer after which it is asked whether it is there.
-const KEEPALIVE: Duration = Duration::from_secs(1);
 
 /// A running backend.
 #[derive(Debug)]
@@ -72,8 +69,8 @@ impl Backend {
         let home = HomeService::new(Arc::clone(&engine), Arc::clone(&statements), stop.clone());
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .add_service(engine.worker().into_worker_server())
             .add_service(HomeServer::new(home).max_decoding_message_size(MESSAGE_BYTES_MAX))
             .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());

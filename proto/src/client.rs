@@ -1,6 +1,6 @@
 //! How a frontend asks a backend.
 //!
-//! Connections have HTTP/2 keepalive, so that a frozen or vanished backend is an error after two seconds, and a
+//! Connections have HTTP/2 keepalive, so that a frozen or vanished backend is an error after seconds, and a
 //! stream of rows ends well only with its End message and the row count in it.
 
 use std::collections::HashMap;
@@ -17,8 +17,12 @@ use crate::failure::{Failure, Kind};
 use crate::v1::home_client::HomeClient;
 use crate::v1::{CancelRequest, End, Query, Rows, StatusRequest, StatusResponse, rows::Part};
 
-/// Silence of a backend after which it is asked whether it is there, and the wait for that answer.
-const KEEPALIVE: Duration = Duration::from_secs(1);
+/// Silence of a peer after which it is asked whether it is there. After this and [`KEEPALIVE_TIMEOUT`] a frozen or
+/// vanished peer is an error.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The wait for a peer's sign of life: longer than a busy process may leave its connections alone.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_millis(2500);
 const CONNECT: Duration = Duration::from_secs(1);
 /// The wait for answers that need no query.
 const SHORT: Duration = Duration::from_secs(2);
@@ -131,8 +135,8 @@ fn connect(address: &str) -> Result<Channel, Failure> {
     Ok(endpoint
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .connect_lazy())
 }

@@ -19,13 +19,11 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::HeaderMap;
 use parking_lot::Mutex;
+use proto::client::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 use tokio::sync::mpsc;
 use tonic::transport::{Channel, Endpoint};
 use url::Url;
 
-/// Silence of a peer after which it is asked whether it is there, and the wait for the answer: a frozen or vanished
-/// peer is an error after both.
-const KEEPALIVE: Duration = Duration::from_secs(1);
 const CONNECT: Duration = Duration::from_secs(1);
 /// Peers whose connection is kept.
 const PEERS_MAX: usize = 1024;
@@ -50,8 +48,8 @@ impl Channels {
         let channel = endpoint
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE)
-            .keep_alive_timeout(KEEPALIVE)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
             .connect_lazy();
         open.insert(url.clone(), channel.clone());
