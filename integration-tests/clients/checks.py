@@ -15,9 +15,9 @@ import time
 class ServerError(Exception):
     """An error that the server sent."""
 
-    def __init__(self, number):
-        super().__init__(number)
-        self.number = number
+    def __init__(self, number, text):
+        super().__init__(number, text)
+        self.number, self.text = number, text
 
 
 class Unsupported(Exception):
@@ -111,7 +111,7 @@ class Run:
             rows = [[canonical(value) for value in row] for row in act()]
             answer = {"rows": rows}
         except ServerError as error:
-            answer = {"error": error.number}
+            answer = {"error": error.number, "text": error.text}
         except Unsupported as why:
             answer = {"skipped": str(why)}
         print(json.dumps({"check": name, **answer}, ensure_ascii=False), flush=True)

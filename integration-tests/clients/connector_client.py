@@ -12,7 +12,7 @@ def server_errors():
     try:
         yield
     except mysql.connector.Error as error:
-        raise checks.ServerError(error.errno) from error
+        raise checks.ServerError(error.errno, error.msg) from error
 
 
 class Connector(checks.Client):

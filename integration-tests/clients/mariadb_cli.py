@@ -41,7 +41,7 @@ class Cli(checks.Client):
         number = re.search(r"ERROR (\d+)", done.stderr)
         if number is None:
             raise AssertionError(done.stderr)
-        raise checks.ServerError(int(number[1]))
+        raise checks.ServerError(int(number[1]), done.stderr)
 
     def query(self, connection, sql):
         if sql.startswith("SET "):

@@ -13,7 +13,7 @@ def server_errors():
     try:
         yield
     except pymysql.MySQLError as error:
-        raise checks.ServerError(error.args[0]) from error
+        raise checks.ServerError(error.args[0], str(error.args[1:])) from error
 
 
 class PyMySql(checks.Client):

@@ -121,10 +121,9 @@ impl Client {
         }
     }
 
-    /// A database as logins and COM_INIT_DB name it: `database` or `catalog.database`.
+    /// A database as logins and COM_INIT_DB name it.
     async fn use_database(&mut self, name: &str) -> Result<()> {
-        let name = name.splitn(2, '.').map(str::to_string).collect();
-        settings::use_database(&self.frontend, &mut self.session, name).await
+        settings::use_database(&self.frontend, &mut self.session, vec![name.to_string()]).await
     }
 
     async fn answer(&mut self, command: Command) -> Result<(), Gone> {

@@ -8,8 +8,10 @@ use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::functions::datetime::now::NowFunc;
+use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::logical_expr::var_provider::VarType;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DfStatement;
@@ -76,7 +78,7 @@ impl Planner {
         if let Some(name) = session_functions::unknown_variable(&query, session) {
             return Err(Error::UnknownVariable(name));
         }
-        let state = self.state(session);
+        let state = self.state(session)?;
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
         self.check_names(&state, &statement)?;
         let unlimited = state.statement_to_plan(statement).await?;
@@ -120,12 +122,17 @@ impl Planner {
         }
     }
 
-    fn state(&self, session: &Session) -> SessionState {
+    fn state(&self, session: &Session) -> Result<SessionState> {
         let mut state = self.template.clone();
         let options = state.config_mut().options_mut();
         options.catalog.default_catalog = session.catalog.clone();
         options.catalog.default_schema =
             session.database.clone().unwrap_or_else(|| NO_DATABASE.into());
+        options.execution.time_zone = Some(session.zone());
+        let now = NowFunc::new_with_config(options);
+        // the clock of the statement: NOW() is planned as its value
+        state.register_udf(Arc::new(ScalarUDF::from(now)))?;
+        state.mark_start_execution();
         state.register_catalog_list(Arc::new(StatementCatalogs {
             catalogs: Arc::clone(&self.catalogs),
             points: Arc::default(),
@@ -134,7 +141,7 @@ impl Planner {
         let properties = state.execution_props_mut();
         properties.add_var_provider(VarType::System, Arc::clone(&variables) as _);
         properties.add_var_provider(VarType::UserDefined, variables);
-        state
+        Ok(state)
     }
 
     /// Tells what is missing in a client's words before DataFusion tells it in its own.

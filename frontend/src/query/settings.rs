@@ -18,7 +18,8 @@ pub fn set_catalog(frontend: &Frontend, session: &mut Session, name: String) -> 
     Ok(())
 }
 
-/// `USE [catalog.]database`, also the database of a login (`catalog.database`) and COM_INIT_DB.
+/// `USE [catalog.]database`, also the database of a login and of COM_INIT_DB. Drivers quote what they were given as one
+/// name, so `catalog.database` is split: no database has a dot in its name.
 pub async fn use_database(
     frontend: &Frontend,
     session: &mut Session,
@@ -30,7 +31,10 @@ pub async fn use_database(
             let catalog = one.trim_start_matches("catalog ").trim().to_string();
             return set_catalog(frontend, session, catalog);
         }
-        [database] => (session.catalog.clone(), database.clone()),
+        [one] => match one.split_once('.') {
+            Some((catalog, database)) => (catalog.to_string(), database.to_string()),
+            None => (session.catalog.clone(), one.clone()),
+        },
         [catalog, database] => (catalog.clone(), database.clone()),
         _ => {
             return Err(Error::Syntax("USE takes a database or catalog.database".into()));

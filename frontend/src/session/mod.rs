@@ -88,6 +88,13 @@ impl Session {
     pub fn offset_seconds(&self) -> i32 {
         variables::offset_seconds(&self.variables.text("time_zone")).unwrap_or(0)
     }
+
+    /// The time zone as `+hh:mm`.
+    pub fn zone(&self) -> String {
+        let minutes = self.offset_seconds() / 60;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+    }
 }
 
 /// Gives the values of a session's variables to queries.
