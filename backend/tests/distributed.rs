@@ -268,6 +268,37 @@ async fn a_query_that_is_dropped_or_cancelled_stops_everywhere() {
     until("the leaves are dropped", || leaf::running(name) == 0).await;
 }
 
+/// Joins that make batches for ever out of one and whose filter drops them all: no leaf is asked any more that could
+/// stop or yield.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joins_without_an_end_stop_and_leave_the_process_alive() {
+    let cluster = Cluster::start(2).await;
+    let context = context(vec![one()]);
+    let names: Vec<String> = (0..14).map(|i| format!("t{i}")).collect();
+    let tables: Vec<String> = names.iter().map(|name| format!("one {name}")).collect();
+    let sum: Vec<String> = names.iter().map(|name| format!("{name}.k")).collect();
+    let (tables, sum) = (tables.join(", "), sum.join(" + "));
+    let bytes = plan(&context, &format!("SELECT count(*) FROM {tables} WHERE {sum} < 0")).await;
+    let query = cluster.query(bytes.clone());
+    let id = query.query_id.clone();
+    let mut running = vec![];
+    for query in [query, cluster.query(bytes.clone()), cluster.query(bytes)] {
+        let mut rows = Box::pin(cluster.client.execute(query).await.unwrap());
+        running.push(tokio::spawn(async move { rows.next().await }));
+    }
+    for address in cluster.addresses() {
+        let asked = Instant::now();
+        cluster.client.cancel(&address, &id).await.unwrap();
+        assert!(asked.elapsed() < SOON, "{address} answered after {:?}", asked.elapsed());
+    }
+    let stopped = tokio::time::timeout(SOON, running.remove(0)).await.expect("it stops");
+    let failure = stopped.unwrap().unwrap().map(|_| ()).unwrap_err();
+    assert_eq!(failure.kind, Kind::Cancelled, "{failure:?}");
+    for query in running {
+        query.abort();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deadlines_and_drains() {
     let mut cluster = Cluster::start(2).await;

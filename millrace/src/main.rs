@@ -24,12 +24,6 @@ struct Arguments {
 /// Plans recurse, and an unoptimised build of DataFusion needs much stack for it.
 const STACK_BYTES: usize = 16 << 20;
 
-/// More threads than cores: planning and decoding do not yield, and a process whose workers are all busy with them
-/// would leave its connections without a sign of life.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(8, |cores| (2 * cores.get()).max(8))
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let config: Config = match bootstrap::config::load(arguments.config.as_deref(), &arguments.set)
@@ -39,7 +33,6 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .worker_threads(workers())
         .thread_stack_size(STACK_BYTES)
         .build();
     let runtime = match runtime {

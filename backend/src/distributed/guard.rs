@@ -1,7 +1,11 @@
-//! Panics below a stage head become errors.
+//! Panics below a stage head become errors, and no join runs on without an end.
 //!
 //! The library reads a remote stage through tasks whose end it does not look at: a panic in one closes its channel, which
 //! is how a stream that is complete ends too. So every head of a stage is a node that catches panics.
+//!
+//! A join makes many batches of one, and what reads them (a join whose filter is never true, an aggregate) asks for the
+//! next at once, in one poll: it would neither see that its query is stopped nor let the process's connections breathe.
+//! So what is above a join, too, reads it through such a node, which yields and looks at the stop before each batch.
 
 use std::any::Any;
 use std::fmt;
@@ -25,19 +29,23 @@ use datafusion::physical_plan::{
 };
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use futures::{FutureExt, StreamExt};
+use union_read::Error;
+use union_read::exec::Stop;
 
-/// Puts guards where stages will be cut: below what gathers partitions, below what may be broadcast, and at the root.
+/// Puts guards above joins and where stages will be cut: below what gathers partitions, below what may be broadcast, and
+/// at the root.
 ///
 /// The library cuts after this: it swaps the sides of nested-loop joins and puts its broadcasts on build sides, whatever
 /// stands there.
 pub(super) fn guard_stage_heads(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let guarded = plan.transform_up(|node| {
         let inputs = inputs_to_guard(node.as_ref());
-        if inputs.is_empty() {
+        if inputs.is_empty() && !node.children().into_iter().any(multiplies) {
             return Ok(Transformed::no(node));
         }
         let children = node.children().into_iter().enumerate().map(|(i, child)| {
-            if inputs.contains(&i) { guard(Arc::clone(child)) } else { Arc::clone(child) }
+            let guarded = inputs.contains(&i) || multiplies(child);
+            if guarded { guard(Arc::clone(child)) } else { Arc::clone(child) }
         });
         let children = children.collect();
         Ok(Transformed::yes(replace_children_if_necessary(node, children)?))
@@ -65,25 +73,30 @@ fn inputs_to_guard(node: &dyn ExecutionPlan) -> &'static [usize] {
     }
 }
 
-fn guard(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-    if input.is::<PanicGuardExec>() { input } else { Arc::new(PanicGuardExec { input }) }
+/// Whether an operator makes any number of batches of one.
+fn multiplies(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.is::<NestedLoopJoinExec>() || node.is::<CrossJoinExec>() || node.is::<HashJoinExec>()
 }
 
-/// Hands on its input, and an error instead of a panic.
+fn guard(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    if input.is::<GuardExec>() { input } else { Arc::new(GuardExec { input }) }
+}
+
+/// Hands on its input, and an error instead of a panic. Yields before each batch, and ends with its query's stop.
 #[derive(Debug)]
-struct PanicGuardExec {
+struct GuardExec {
     input: Arc<dyn ExecutionPlan>,
 }
 
-impl DisplayAs for PanicGuardExec {
+impl DisplayAs for GuardExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PanicGuardExec")
+        f.write_str("GuardExec")
     }
 }
 
-impl ExecutionPlan for PanicGuardExec {
+impl ExecutionPlan for GuardExec {
     fn name(&self) -> &str {
-        "PanicGuardExec"
+        "GuardExec"
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -115,7 +128,7 @@ impl ExecutionPlan for PanicGuardExec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
             (Some(input), true) => Ok(Arc::new(Self { input })),
-            _ => internal_err!("a panic guard has one input"),
+            _ => internal_err!("a guard has one input"),
         }
     }
 
@@ -124,13 +137,19 @@ impl ExecutionPlan for PanicGuardExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let stop = context.session_config().get_extension::<Stop>();
         let input = self.input.execute(partition, context)?;
         let schema = input.schema();
-        let guarded = futures::stream::unfold(Some(input), async |input| {
+        let guarded = futures::stream::unfold((Some(input), stop), async |(input, stop)| {
             let mut input = input?;
+            tokio::task::yield_now().await;
+            if stop.as_ref().is_some_and(|stop| stop.0.is_cancelled()) {
+                let stopped = Error::Cancelled("the query was stopped".into());
+                return Some((Err(stopped.into()), (None, stop)));
+            }
             match AssertUnwindSafe(input.next()).catch_unwind().await {
-                Ok(next) => next.map(|batch| (batch, Some(input))),
-                Err(panic) => Some((exec_err!("{}", panic_text(panic.as_ref())), None)),
+                Ok(next) => next.map(|batch| (batch, (Some(input), stop))),
+                Err(panic) => Some((exec_err!("{}", panic_text(panic.as_ref())), (None, stop))),
             }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, guarded)))
@@ -166,7 +185,7 @@ impl PhysicalExtensionCodec for GuardCodec {
         bytes: &mut Vec<u8>,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
-        if node.is::<PanicGuardExec>() {
+        if node.is::<GuardExec>() {
             bytes.push(GUARD);
             return Ok(());
         }
@@ -182,9 +201,7 @@ impl PhysicalExtensionCodec for GuardCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         match (bytes.split_first(), inputs) {
-            (Some((&GUARD, [])), [input]) => {
-                Ok(Arc::new(PanicGuardExec { input: Arc::clone(input) }))
-            }
+            (Some((&GUARD, [])), [input]) => Ok(Arc::new(GuardExec { input: Arc::clone(input) })),
             (Some((&LEAF, leaf)), []) => self.leaves.try_decode(leaf, inputs, context, converter),
             _ => Err(exec_datafusion_err!("an operator arrived damaged")),
         }

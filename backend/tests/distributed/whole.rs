@@ -82,7 +82,7 @@ const EXPLAINED: &str = r"
 │   [Stage 2] => NetworkCoalesceExec: output_partitions=4, input_tasks=2
 └──────────────────────────────────────────────────
   ┌───── Stage 2 ── tasks=2, partitions=2
-  │ PanicGuardExec
+  │ GuardExec
   │   ProjectionExec: expr=[v@0 as v, count(Int64(1))@1 as count(*)]
   │     AggregateExec: mode=FinalPartitioned, gby=[v@0 as v], aggr=[count(Int64(1))]
   │       [Stage 1] => NetworkShuffleExec: output_partitions=2, input_tasks=2
