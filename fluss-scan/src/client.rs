@@ -44,8 +44,6 @@ pub enum OffsetSpec {
     Timestamp(i64),
 }
 
-/// How often a server that fails is asked for a lake snapshot.
-const LAKE_SNAPSHOT_ASKS_MAX: usize = 4;
 /// Old schemas that are remembered.
 const SCHEMAS_MAX: usize = 10_000;
 
@@ -135,7 +133,7 @@ impl FlussClient {
     /// `NotFound`.
     pub async fn readable_lake_snapshot(&self, path: &TablePath) -> Result<Option<LakeSnapshot>> {
         let request = GetLakeSnapshot { path: wire(path), readable: Some(true) };
-        let answer = match self.ask_lake_snapshot(&request).await {
+        let answer = match self.servers.ask_any(&request, self.deadline()).await {
             Err(Error::Server { code: code::LAKE_SNAPSHOT_NOT_EXIST, .. }) => return Ok(None),
             answer => answer?,
         };
@@ -148,25 +146,6 @@ impl FlussClient {
             snapshot_id: answer.snapshot_id,
             offsets: answer.buckets.into_iter().filter_map(offset).collect(),
         }))
-    }
-
-    /// Servers were seen to fail at this call with an unexpected exception while the table was being tiered,
-    /// and to answer it right after. Nothing is assumed about the snapshot: the question is asked again.
-    async fn ask_lake_snapshot(&self, request: &GetLakeSnapshot) -> Result<GetLakeSnapshotAnswer> {
-        let deadline = self.deadline();
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..LAKE_SNAPSHOT_ASKS_MAX {
-            match self.servers.ask_any(request, deadline).await {
-                Err(Error::Server { code: code::UNKNOWN_SERVER_ERROR, .. })
-                    if Instant::now() + pause < deadline =>
-                {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 4).min(LONGEST_PAUSE);
-                }
-                answer => return answer,
-            }
-        }
-        self.servers.ask_any(request, deadline).await
     }
 
     /// Offsets of some buckets of one partition, from their leaders.

@@ -9,14 +9,16 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use crate::connection::Connection;
+use crate::error::code;
 use crate::messages::{Call, MetadataAnswer};
 use crate::{ClientOptions, Error, Result};
 
 /// Addresses that are remembered; a cluster has fewer servers.
 const SERVERS_MAX: usize = 4096;
 /// How often all servers are asked before the answer is that none is there.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// One connection per address, opened when needed, opened anew when broken.
 #[derive(Debug)]
@@ -52,7 +54,9 @@ impl Servers {
     }
 
     /// Asks what every server can answer, and all of them again after a pause where none did: a server that
-    /// was restarted breaks the connections to it, and its port is closed for a moment.
+    /// was restarted breaks the connections to it, and its port is closed for a moment. Servers were also seen to fail
+    /// at such a call with an exception of their own (while a table is tiered, while they lose a connection), and to
+    /// answer it right after.
     pub(super) async fn ask_any<C: Call>(
         &self,
         request: &C,
@@ -61,9 +65,12 @@ impl Servers {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ROUNDS {
             match self.ask_each(request, deadline).await {
-                Err(Error::Unreachable { .. }) if Instant::now() + pause < deadline => {
+                Err(
+                    Error::Unreachable { .. }
+                    | Error::Server { code: code::UNKNOWN_SERVER_ERROR, .. },
+                ) if Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause).await;
-                    pause *= 4;
+                    pause = (pause * 4).min(LONGEST_PAUSE);
                 }
                 answer => return answer,
             }
