@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::error::code;
 use crate::messages::{
-    GetLakeSnapshot, GetLakeSnapshotAnswer, GetTableInfo, GetTableSchema, ListDatabases,
-    ListOffsets, ListPartitionInfos, ListTables, Path,
+    GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets, ListPartitionInfos,
+    ListTables, Path,
 };
 use crate::store::Stores;
 use crate::table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
@@ -172,7 +172,8 @@ impl FlussClient {
             });
             missing.clear();
             for (answer, buckets) in futures::future::join_all(asked).await {
-                match take_offsets(answer, &buckets, &mut found, &mut missing) {
+                let may_pass = |error: &Error| attempts.may_pass(error);
+                match take_offsets(answer, &buckets, &mut found, &mut missing, may_pass) {
                     // a server that has just lost a bucket, or not yet got it, says so too
                     Err(Error::NotFound(_)) if !is_sure => missing.extend(buckets),
                     taken => taken?,
@@ -205,10 +206,11 @@ fn take_offsets(
     asked: &[Bucket],
     found: &mut BTreeMap<i32, i64>,
     again: &mut Vec<Bucket>,
+    mut may_pass: impl FnMut(&Error) -> bool,
 ) -> Result<()> {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) if error.is_passing() => {
+        Err(error) if may_pass(&error) => {
             again.extend(asked);
             return Ok(());
         }
@@ -227,7 +229,7 @@ fn take_offsets(
             (code, _) => {
                 let message = of_bucket.message.as_deref().unwrap_or_default();
                 let error = bucket_error(code, message, *bucket);
-                if !error.is_passing() {
+                if !may_pass(&error) {
                     return Err(error);
                 }
                 again.push(*bucket);
@@ -279,14 +281,21 @@ pub(crate) struct Attempts {
     deadline: Instant,
     within: Duration,
     pause: Duration,
+    /// How often a server may still fail with an exception of its own.
+    exceptions: u32,
 }
+
+/// Servers fail with exceptions of their own at what they answer right after: while they delete a segment that
+/// has gone to remote storage, while a table is tiered. One that never ends is not waited for.
+const EXCEPTIONS_MAX: u32 = 4;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Attempts {
     pub(crate) fn new(within: Duration) -> Self {
-        Self { deadline: Instant::now() + within, within, pause: FIRST_PAUSE }
+        let deadline = Instant::now() + within;
+        Self { deadline, within, pause: FIRST_PAUSE, exceptions: EXCEPTIONS_MAX }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -296,6 +305,16 @@ impl Attempts {
     /// What is left of the time.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether an error may pass, so that it is worth asking again.
+    pub(crate) fn may_pass(&mut self, error: &Error) -> bool {
+        if matches!(error, Error::Server { code: code::UNKNOWN_SERVER_ERROR, .. }) {
+            let left = self.exceptions.checked_sub(1);
+            self.exceptions = left.unwrap_or(0);
+            return left.is_some();
+        }
+        error.is_passing()
     }
 
     /// Waits after an error that may pass; when the time is up, says what was waited for.

@@ -41,6 +41,13 @@ pub(crate) struct Jvm {
     pub args: Vec<String>,
 }
 
+/// This package's directory, as cargo says when it runs something of it. Where cargo does not, as it was built:
+/// clones that share a target directory share what is built there, too.
+pub fn package_directory() -> PathBuf {
+    let now = std::env::var_os("CARGO_MANIFEST_DIR");
+    now.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
+}
+
 /// The directory that `lab/fetch.sh` fills.
 #[derive(Clone, Debug)]
 pub(crate) struct Artifacts {
@@ -50,7 +57,7 @@ pub(crate) struct Artifacts {
 impl Artifacts {
     /// Runs `lab/fetch.sh`, which does nothing when all is there; its progress goes to stderr.
     pub(crate) fn ensure() -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/fetch.sh");
+        let script = package_directory().join("lab/fetch.sh");
         let output = Command::new(&script)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())

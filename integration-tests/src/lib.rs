@@ -28,6 +28,7 @@ mod wait;
 mod watchdog;
 mod writer;
 
+pub use artifacts::package_directory;
 pub use cluster::{
     BucketKey, Cluster, ClusterOptions, Credentials, Node, Offsets, ReadableSnapshot, TableSpec,
     connect,

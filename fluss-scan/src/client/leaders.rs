@@ -127,7 +127,7 @@ impl FlussClient {
                 (Some(code), text) => Err(bucket_error(code, text.unwrap_or_default(), bucket)),
             });
             match answer {
-                Err(error) if error.is_passing() => {
+                Err(error) if attempts.may_pass(&error) => {
                     self.leaders.forget(&[bucket]);
                     attempts.pause_after(error, bucket).await?;
                 }

@@ -457,3 +457,35 @@ async fn a_moved_leader_is_followed() {
         assert_eq!(fake.count::<Metadata>(), 3);
     }
 }
+
+/// An answer whose one bucket failed with an exception of the server: it deleted a segment that was being read,
+/// since the segment had gone to remote storage.
+fn closed_channel(asked: &Asked<'_>) -> Reply {
+    let mut answer = with_records(asked, Bytes::new());
+    answer.tables[0].buckets[0].code = Some(-1);
+    let message = "java.nio.channels.ClosedChannelException";
+    answer.tables[0].buckets[0].message = Some(message.into());
+    Reply::message(&answer)
+}
+
+#[tokio::test]
+async fn a_bucket_that_fails_with_an_exception_is_asked_again_and_not_for_ever() {
+    let server = "v091";
+    let whole = || Reply::recorded("fetch_log_zstd.v091");
+    let fake = FakeServer::start(move |asked| {
+        let fails_first = || if asked.nth < 2 { closed_channel(asked) } else { whole() };
+        leads_all(asked, server).unwrap_or_else(fails_first)
+    })
+    .await;
+    let scan = recorded_scan("fetch_log_zstd", server);
+    let end = scan.end;
+    let batches = read(&fake.client(), scan.clone()).await.unwrap();
+    assert_eq!(joined(&batches).num_rows() as i64, end);
+    let broken = FakeServer::start(move |asked| {
+        leads_all(asked, server).unwrap_or_else(|| closed_channel(asked))
+    })
+    .await;
+    let error = read(&broken.client(), scan).await.unwrap_err();
+    assert!(error.to_string().contains("ClosedChannelException"), "{error}");
+    assert_eq!(broken.count::<FetchLog>(), 5);
+}

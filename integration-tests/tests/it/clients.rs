@@ -5,12 +5,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use fluss::metadata::DataTypes;
-use integration_tests::{Cluster, Deployment, TableSpec, Value, Writer, shared_cluster};
+use integration_tests::{
+    Cluster, Deployment, TableSpec, Value, Writer, package_directory, shared_cluster,
+};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -78,7 +80,7 @@ async fn connector_j() {
 
 /// Where the clients' programs are.
 fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+    package_directory().join("clients")
 }
 
 /// Where `clients/setup.sh` puts what they need.

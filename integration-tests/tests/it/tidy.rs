@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use integration_tests::package_directory;
+
 const CRATES: [&str; 11] = [
     "millrace",
     "frontend",
@@ -18,7 +20,7 @@ const CRATES: [&str; 11] = [
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    package_directory().join("..")
 }
 
 fn read(path: impl AsRef<Path>) -> String {

@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::*;
 use serde_json::Value;
 
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests")
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests")
 }
 
 pub fn warehouse() -> PathBuf {
