@@ -17,6 +17,7 @@ use crate::messages::{
     GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets, ListPartitionInfos,
     ListTables, Path,
 };
+use crate::network::{Network, Tcp};
 use crate::store::Stores;
 use crate::table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
 use crate::{ClientOptions, Error, Result};
@@ -50,8 +51,13 @@ const SCHEMAS_MAX: usize = 10_000;
 impl FlussClient {
     /// A client with these options.
     pub fn new(options: ClientOptions) -> Self {
+        Self::over(Arc::new(Tcp), options)
+    }
+
+    /// A client that reaches its servers over another network.
+    pub fn over(network: Arc<dyn Network>, options: ClientOptions) -> Self {
         Self {
-            servers: Servers::new(options.clone()),
+            servers: Servers::new(options.clone(), network),
             leaders: Leaders::default(),
             schemas: Mutex::default(),
             stores: Stores::default(),

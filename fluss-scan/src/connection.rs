@@ -11,15 +11,13 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use prost::Message;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::messages::{ApiVersions, Authenticate, Call, ErrorAnswer};
+use crate::network::{Network, Reader, Writer};
 use crate::{ClientOptions, Error, Result};
 
 /// Calls that wait for an answer on one connection.
@@ -31,9 +29,6 @@ const SERVER_FAILURE: u8 = 2;
 /// Calls in a row that were not answered, with nothing else received, before the connection is given up:
 /// a half-open connection looks like a server that thinks.
 const UNANSWERED_MAX: u32 = 2;
-/// How long a connection is idle before the kernel asks whether the other side is there, and how often.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-
 /// Pending calls by request id; `None` once the connection is broken.
 type Pending = Arc<Mutex<Option<HashMap<i32, oneshot::Sender<Result<Bytes>>>>>>;
 
@@ -58,22 +53,19 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects, learns what the server serves, authenticates.
-    pub(crate) async fn open(address: &str, options: &ClientOptions) -> Result<Self> {
+    pub(crate) async fn open(
+        address: &str,
+        network: &dyn Network,
+        options: &ClientOptions,
+    ) -> Result<Self> {
         let within = options.connect_timeout;
-        let connect = TcpStream::connect(address);
-        let stream = timeout(within, connect).await.map_err(|_| Error::Unreachable {
-            address: address.to_string(),
-            problem: format!("no connection within {within:?}"),
-        })?;
-        let unreachable = |e: std::io::Error| Error::Unreachable {
-            address: address.to_string(),
-            problem: e.to_string(),
-        };
-        let stream = stream.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(unreachable)?;
-        let mut this = Self::over(stream, address, options);
+        let unreachable =
+            |problem: String| Error::Unreachable { address: address.to_string(), problem };
+        let connected = timeout(within, network.connect(address)).await;
+        let connected =
+            connected.map_err(|_| unreachable(format!("no connection within {within:?}")))?;
+        let (reader, writer) = connected.map_err(|e| unreachable(e.to_string()))?;
+        let mut this = Self::over(reader, writer, address, options);
         let hello =
             ApiVersions { client_name: "millrace".into(), client_version: version().into() };
         let answer = this.exchange(&hello, within).await?;
@@ -86,8 +78,7 @@ impl Connection {
         Ok(this)
     }
 
-    fn over(stream: TcpStream, address: &str, options: &ClientOptions) -> Self {
-        let (reader, writer) = stream.into_split();
+    fn over(reader: Reader, writer: Writer, address: &str, options: &ClientOptions) -> Self {
         let (requests, queue) = mpsc::channel(CALLS_MAX);
         let pending: Pending = Arc::new(Mutex::new(Some(HashMap::new())));
         let cause = Arc::new(OnceLock::new());
@@ -264,7 +255,7 @@ struct Reading {
 
 impl Reading {
     /// Hands answers to their callers until the connection ends or sends what is no frame.
-    async fn run(self, mut reader: OwnedReadHalf) {
+    async fn run(self, mut reader: Reader) {
         let end = loop {
             match self.next(&mut reader).await {
                 Ok(()) => self.unanswered.store(0, Ordering::Relaxed),
@@ -276,7 +267,7 @@ impl Reading {
         self.pending.lock().take();
     }
 
-    async fn next(&self, reader: &mut OwnedReadHalf) -> std::io::Result<()> {
+    async fn next(&self, reader: &mut Reader) -> std::io::Result<()> {
         let announced = reader.read_i32().await?;
         let length = usize::try_from(announced).unwrap_or(0);
         if length > self.frame_bytes_max {
@@ -305,7 +296,7 @@ impl Reading {
 
     /// Tells the one caller whose answer is too large, since asking again would not help; the connection
     /// ends, for the frame is not read to find the next one.
-    async fn refuse(&self, reader: &mut OwnedReadHalf, length: usize) -> std::io::Error {
+    async fn refuse(&self, reader: &mut Reader, length: usize) -> std::io::Error {
         let mut header = [0; ANSWER_HEADER];
         if let Err(end) = reader.read_exact(&mut header).await {
             return end;
@@ -330,7 +321,7 @@ fn server_failure(frame: &[u8]) -> String {
 }
 
 /// Writes requests whole, whatever becomes of their callers.
-async fn write(mut writer: OwnedWriteHalf, mut requests: mpsc::Receiver<Bytes>, pending: Pending) {
+async fn write(mut writer: Writer, mut requests: mpsc::Receiver<Bytes>, pending: Pending) {
     while let Some(frame) = requests.recv().await {
         if writer.write_all(&frame).await.is_err() {
             break;

@@ -4,7 +4,7 @@
 //!
 //! * [`options`]: addresses, credentials, limits
 //! * [`types`], [`table`]: what Fluss says about a table
-//! * [`client`]: metadata, leaders, offsets; [`connection`] and [`messages`] below it
+//! * [`client`]: metadata, leaders, offsets; [`connection`] and [`messages`] below it, [`network`] below both
 //! * [`log`]: bounded reads of a bucket's log, local and tiered ([`store`]: where segments are tiered to)
 //! * [`kv`]: the current state of a primary-key bucket
 //!
@@ -20,7 +20,9 @@ mod cursor;
 pub mod error;
 pub mod kv;
 pub mod log;
-mod messages;
+#[doc(hidden)]
+pub mod messages;
+pub mod network;
 pub mod options;
 mod store;
 pub mod table;

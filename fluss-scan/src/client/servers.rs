@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::connection::Connection;
 use crate::error::code;
 use crate::messages::{Call, MetadataAnswer};
+use crate::network::Network;
 use crate::{ClientOptions, Error, Result};
 
 /// Addresses that are remembered; a cluster has fewer servers.
@@ -24,6 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Servers {
     options: ClientOptions,
+    network: Arc<dyn Network>,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     known: Mutex<Known>,
 }
@@ -40,8 +42,8 @@ struct Known {
 }
 
 impl Servers {
-    pub(super) fn new(options: ClientOptions) -> Self {
-        Self { options, slots: Mutex::default(), known: Mutex::default() }
+    pub(super) fn new(options: ClientOptions, network: Arc<dyn Network>) -> Self {
+        Self { options, network, slots: Mutex::default(), known: Mutex::default() }
     }
 
     /// Remembers the servers of an answer.
@@ -161,7 +163,7 @@ impl Servers {
         if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_broken()) {
             return Ok(Arc::clone(connection));
         }
-        let opened = Arc::new(Connection::open(address, &self.options).await?);
+        let opened = Arc::new(Connection::open(address, &*self.network, &self.options).await?);
         *slot = Some(Arc::clone(&opened));
         Ok(opened)
     }

@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::messages::{
     ApiVersions, Authenticate, ListDatabases, ListDatabasesAnswer, ListTables, ScanKv,
 };
+use crate::network::Tcp;
 use crate::{ClientOptions, Error, OffsetSpec, TablePath};
 
 fn databases(_: &Asked<'_>) -> Reply {
@@ -18,7 +19,7 @@ fn databases(_: &Asked<'_>) -> Reply {
 
 async fn open(server: &FakeServer) -> Result<Connection, Error> {
     let client = server.client();
-    Connection::open(&server.address, client.options()).await
+    Connection::open(&server.address, &Tcp, client.options()).await
 }
 
 const SHORT: Duration = Duration::from_millis(100);
