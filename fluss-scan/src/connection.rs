@@ -29,6 +29,7 @@ const SERVER_FAILURE: u8 = 2;
 /// Calls in a row that were not answered, with nothing else received, before the connection is given up:
 /// a half-open connection looks like a server that thinks.
 const UNANSWERED_MAX: u32 = 2;
+
 /// Pending calls by request id; `None` once the connection is broken.
 type Pending = Arc<Mutex<Option<HashMap<i32, oneshot::Sender<Result<Bytes>>>>>>;
 

@@ -20,8 +20,7 @@ mod cursor;
 pub mod error;
 pub mod kv;
 pub mod log;
-#[doc(hidden)]
-pub mod messages;
+mod messages;
 pub mod network;
 pub mod options;
 mod store;

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use prost::Message;
 
 /// A request and the answer to it.
-pub trait Call: Message {
+pub(crate) trait Call: Message {
     const API: i16;
     const NAME: &'static str;
     type Answer: Message + Default;
 }
 
 /// A call about one bucket, whose error is inside the answer.
-pub trait BucketCall: Call {
+pub(crate) trait BucketCall: Call {
     /// Code and message of the bucket's error.
     fn error_in(answer: &Self::Answer) -> (Option<i32>, Option<&str>);
 }
@@ -44,7 +44,7 @@ macro_rules! call {
 macro_rules! messages {
     ($($name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => { $(
         #[derive(Clone, PartialEq, Message)]
-        pub struct $name { $($(#[$attribute])* pub $field: $type,)* }
+        pub(crate) struct $name { $($(#[$attribute])* pub(crate) $field: $type,)* }
     )* };
 }
 

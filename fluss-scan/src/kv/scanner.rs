@@ -80,7 +80,7 @@ impl FlussClient {
             let mut scanner =
                 Scanner { client: Arc::clone(self), server, bucket, id: None, sequence: 0 };
             match scanner.ask(&request).await {
-                Err(error) if error.is_passing() => {
+                Err(error) if attempts.may_pass(&error) => {
                     self.forget_leader(bucket);
                     attempts.pause_after(error, bucket).await?;
                 }
