@@ -20,7 +20,7 @@ mod cursor;
 pub mod error;
 pub mod kv;
 pub mod log;
-mod messages;
+pub mod messages;
 pub mod network;
 pub mod options;
 mod store;

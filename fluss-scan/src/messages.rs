@@ -1,12 +1,16 @@
 //! The messages of Fluss's protocol that a reader needs (`fluss-rpc/src/main/proto/FlussApi.proto`, proto2).
 //!
-//! Required fields of proto2 are sent even where they are zero, which is what `required` does here.
+//! Required fields of proto2 are sent even where they are zero, which is what `required` does here. Fields that
+//! are not read are left out.
+//!
+//! Public for servers that stand in for Fluss in tests; clients need none of it.
+#![allow(missing_docs, reason = "the names are those of the protocol")]
 
 use bytes::Bytes;
 use prost::Message;
 
 /// A request and the answer to it.
-pub(crate) trait Call: Message {
+pub trait Call: Message {
     const API: i16;
     const NAME: &'static str;
     type Answer: Message + Default;
@@ -44,7 +48,7 @@ macro_rules! call {
 macro_rules! messages {
     ($($name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => { $(
         #[derive(Clone, PartialEq, Message)]
-        pub(crate) struct $name { $($(#[$attribute])* pub(crate) $field: $type,)* }
+        pub struct $name { $($(#[$attribute])* pub $field: $type,)* }
     )* };
 }
 
@@ -56,10 +60,13 @@ call!(ListPartitionInfos, 1009, ListPartitionInfosAnswer);
 call!(GetTableSchema, 1011, GetTableSchemaAnswer);
 call!(Metadata, 1012, MetadataAnswer);
 call!(FetchLog, 1015, FetchLogAnswer);
+call!(Lookup, 1017, LookupAnswer);
 call!(ListOffsets, 1021, ListOffsetsAnswer);
 call!(GetLakeSnapshot, 1032, GetLakeSnapshotAnswer);
 call!(LimitScan, 1033, LimitScanAnswer);
+call!(PrefixLookup, 1034, PrefixLookupAnswer);
 call!(Authenticate, 1038, AuthenticateAnswer);
+call!(GetTableStats, 1059, GetTableStatsAnswer);
 call!(ScanKv, 1061, ScanKvAnswer);
 
 messages! {
@@ -206,6 +213,37 @@ FetchTable {
     #[prost(bool, required, tag = "2")] projected: bool,
     #[prost(int32, repeated, tag = "3")] columns: Vec<i32>,
     #[prost(message, repeated, tag = "4")] buckets: Vec<FetchBucket>,
+    #[prost(message, optional, tag = "5")] predicate: Option<Predicate>,
+    #[prost(int32, optional, tag = "6")] filter_schema_id: Option<i32>,
+}
+Predicate {
+    #[prost(int32, required, tag = "1")] kind: i32,
+    #[prost(message, optional, tag = "2")] leaf: Option<LeafPredicate>,
+    #[prost(message, optional, tag = "3")] compound: Option<CompoundPredicate>,
+}
+LeafPredicate {
+    #[prost(int32, required, tag = "1")] function: i32,
+    #[prost(int32, required, tag = "2")] field_id: i32,
+    #[prost(message, repeated, tag = "3")] literals: Vec<Literal>,
+}
+CompoundPredicate {
+    #[prost(int32, required, tag = "1")] function: i32,
+    #[prost(message, repeated, tag = "2")] children: Vec<Predicate>,
+}
+Literal {
+    #[prost(int32, required, tag = "1")] kind: i32,
+    #[prost(bool, required, tag = "2")] is_null: bool,
+    #[prost(bool, optional, tag = "3")] boolean: Option<bool>,
+    #[prost(int32, optional, tag = "4")] int: Option<i32>,
+    #[prost(int64, optional, tag = "5")] bigint: Option<i64>,
+    #[prost(float, optional, tag = "6")] float: Option<f32>,
+    #[prost(double, optional, tag = "7")] double: Option<f64>,
+    #[prost(string, optional, tag = "8")] string: Option<String>,
+    #[prost(bytes = "bytes", optional, tag = "9")] binary: Option<Bytes>,
+    #[prost(int64, optional, tag = "10")] decimal: Option<i64>,
+    #[prost(int64, optional, tag = "11")] milliseconds: Option<i64>,
+    #[prost(int32, optional, tag = "12")] nanoseconds: Option<i32>,
+    #[prost(bytes = "bytes", optional, tag = "13")] large_decimal: Option<Bytes>,
 }
 FetchBucket {
     #[prost(int64, optional, tag = "1")] partition_id: Option<i64>,
@@ -229,6 +267,7 @@ FetchedBucket {
     #[prost(int64, optional, tag = "6")] log_start: Option<i64>,
     #[prost(message, optional, tag = "7")] remote: Option<RemoteLog>,
     #[prost(bytes = "bytes", optional, tag = "8")] records: Option<Bytes>,
+    #[prost(int64, optional, tag = "9")] filtered_end: Option<i64>,
 }
 RemoteLog {
     #[prost(string, required, tag = "1")] directory: String,
@@ -272,5 +311,61 @@ ScanKvAnswer {
     #[prost(bool, optional, tag = "4")] more: Option<bool>,
     #[prost(bytes = "bytes", optional, tag = "5")] records: Option<Bytes>,
     #[prost(int64, optional, tag = "6")] log_offset: Option<i64>,
+}Lookup {
+    #[prost(int64, required, tag = "1")] table_id: i64,
+    #[prost(message, repeated, tag = "2")] buckets: Vec<LookupBucket>,
+}
+LookupBucket {
+    #[prost(int64, optional, tag = "1")] partition_id: Option<i64>,
+    #[prost(int32, required, tag = "2")] bucket: i32,
+    #[prost(bytes = "bytes", repeated, tag = "3")] keys: Vec<Bytes>,
+}
+LookupAnswer {
+    #[prost(message, repeated, tag = "1")] buckets: Vec<LookedUpBucket>,
+}
+LookedUpBucket {
+    #[prost(int64, optional, tag = "1")] partition_id: Option<i64>,
+    #[prost(int32, required, tag = "2")] bucket: i32,
+    #[prost(int32, optional, tag = "3")] code: Option<i32>,
+    #[prost(string, optional, tag = "4")] message: Option<String>,
+    #[prost(message, repeated, tag = "5")] values: Vec<LookedUpValue>,
+}
+LookedUpValue {
+    #[prost(bytes = "bytes", optional, tag = "1")] bytes: Option<Bytes>,
+}
+PrefixLookup {
+    #[prost(int64, required, tag = "1")] table_id: i64,
+    #[prost(message, repeated, tag = "2")] buckets: Vec<LookupBucket>,
+}
+PrefixLookupAnswer {
+    #[prost(message, repeated, tag = "1")] buckets: Vec<PrefixLookedUpBucket>,
+}
+PrefixLookedUpBucket {
+    #[prost(int64, optional, tag = "1")] partition_id: Option<i64>,
+    #[prost(int32, required, tag = "2")] bucket: i32,
+    #[prost(int32, optional, tag = "3")] code: Option<i32>,
+    #[prost(string, optional, tag = "4")] message: Option<String>,
+    #[prost(message, repeated, tag = "5")] lists: Vec<LookedUpValues>,
+}
+LookedUpValues {
+    #[prost(bytes = "bytes", repeated, tag = "1")] values: Vec<Bytes>,
+}
+GetTableStats {
+    #[prost(int64, required, tag = "1")] table_id: i64,
+    #[prost(message, repeated, tag = "2")] buckets: Vec<StatsBucket>,
+}
+StatsBucket {
+    #[prost(int64, optional, tag = "1")] partition_id: Option<i64>,
+    #[prost(int32, required, tag = "2")] bucket: i32,
+}
+GetTableStatsAnswer {
+    #[prost(message, repeated, tag = "1")] buckets: Vec<StatsOfBucket>,
+}
+StatsOfBucket {
+    #[prost(int32, optional, tag = "1")] code: Option<i32>,
+    #[prost(string, optional, tag = "2")] message: Option<String>,
+    #[prost(int64, optional, tag = "3")] partition_id: Option<i64>,
+    #[prost(int32, required, tag = "4")] bucket: i32,
+    #[prost(int64, optional, tag = "5")] row_count: Option<i64>,
 }
 }

@@ -268,6 +268,8 @@ impl Reader {
             projected: self.pushed.is_some(),
             columns,
             buckets: vec![bucket],
+            predicate: None,
+            filter_schema_id: None,
         };
         // the server's own long poll is not woken by appends: never wait there
         FetchLog {
