@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::error::code;
+use crate::log::Lanes;
 use crate::messages::{
     GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets, ListPartitionInfos,
     ListTables, Path,
@@ -32,6 +33,7 @@ pub struct FlussClient {
     leaders: Leaders,
     schemas: Mutex<HashMap<(i64, i32), Arc<Schema>>>,
     stores: Stores,
+    pub(crate) lanes: Lanes,
 }
 
 /// Which offset of a log is asked for.
@@ -61,6 +63,7 @@ impl FlussClient {
             leaders: Leaders::default(),
             schemas: Mutex::default(),
             stores: Stores::default(),
+            lanes: Lanes::default(),
             options,
         }
     }
@@ -278,6 +281,14 @@ pub(crate) fn bucket_error(code: i32, message: &str, bucket: Bucket) -> Error {
     match code {
         code::UNKNOWN_TABLE_OR_BUCKET => Error::NotFound(format!("{bucket} does not exist")),
         code => Error::server(code, message),
+    }
+}
+
+/// The error that the answer about one bucket carries.
+pub(crate) fn check_bucket(code: Option<i32>, message: Option<&str>, bucket: Bucket) -> Result<()> {
+    match code {
+        None | Some(0) => Ok(()),
+        Some(code) => Err(bucket_error(code, message.unwrap_or_default(), bucket)),
     }
 }
 

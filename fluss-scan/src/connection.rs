@@ -274,13 +274,19 @@ impl Reading {
         if length > self.frame_bytes_max {
             return Err(self.refuse(reader, length).await);
         }
-        let mut frame = vec![0; length];
-        reader.read_exact(&mut frame).await?;
+        let mut frame = BytesMut::with_capacity(length);
+        let mut rest = (&mut *reader).take(length as u64);
+        while frame.len() < length {
+            if rest.read_buf(&mut frame).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let frame = frame.freeze();
         metrics::counter!("millrace_fluss_received_bytes_total").increment(length as u64);
         match (frame.first(), frame.get(1..ANSWER_HEADER).and_then(|id| id.try_into().ok())) {
             (Some(&SERVER_FAILURE), _) => Err(std::io::Error::other(server_failure(&frame))),
             (_, Some(id)) => {
-                self.answer(i32::from_be_bytes(id), Ok(frame.into()));
+                self.answer(i32::from_be_bytes(id), Ok(frame));
                 Ok(())
             }
             _ => Err(std::io::Error::other(format!("a frame of {announced} bytes"))),

@@ -109,6 +109,7 @@ impl FlussClient {
                 start,
                 end,
                 projection: Some(scan.projection.clone()),
+                filter: None,
             };
             let mut batches = pin!(self.scan_log(window));
             let mut bytes = 0;

@@ -22,13 +22,6 @@ pub(crate) trait BucketCall: Call {
     fn error_in(answer: &Self::Answer) -> (Option<i32>, Option<&str>);
 }
 
-impl BucketCall for FetchLog {
-    fn error_in(answer: &FetchLogAnswer) -> (Option<i32>, Option<&str>) {
-        let bucket = answer.tables.first().and_then(|table| table.buckets.first());
-        bucket.map_or((None, None), |bucket| (bucket.code, bucket.message.as_deref()))
-    }
-}
-
 impl BucketCall for LimitScan {
     fn error_in(answer: &LimitScanAnswer) -> (Option<i32>, Option<&str>) {
         (answer.code, answer.message.as_deref())

@@ -2,6 +2,7 @@
 
 mod connection;
 mod kv;
+mod lanes;
 mod log;
 mod metadata;
 mod nested;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Attempts, FlussClient, bucket_error, wire};
+use super::{Attempts, FlussClient, check_bucket, wire};
 use crate::error::code;
 use crate::messages::{BucketCall, Call, Metadata, MetadataAnswer};
 use crate::table::{Bucket, TableInfo};
@@ -117,16 +117,32 @@ impl FlussClient {
         request: &C,
         within: Duration,
     ) -> Result<C::Answer> {
+        let ask = |server, left| async move {
+            let answer = self.servers.ask(server, request, left).await?;
+            let (code, message) = C::error_in(&answer);
+            check_bucket(code, message, bucket)?;
+            Ok(answer)
+        };
+        self.with_leader(table, bucket, within, ask).await
+    }
+
+    /// Does something at the leader of a bucket, given its id and the time that is left, and at its successor when it
+    /// moved, until the time is up.
+    pub(crate) async fn with_leader<T, F>(
+        &self,
+        table: &TableInfo,
+        bucket: Bucket,
+        within: Duration,
+        mut ask: impl FnMut(i32, Duration) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send,
+    {
         let mut attempts = Attempts::new(within);
         let mut is_sure = false;
         loop {
             let server = self.leader_of(table, bucket, &mut attempts).await?;
-            let answer = self.servers.ask(server, request, attempts.left()).await;
-            let answer = answer.and_then(|answer| match C::error_in(&answer) {
-                (None | Some(0), _) => Ok(answer),
-                (Some(code), text) => Err(bucket_error(code, text.unwrap_or_default(), bucket)),
-            });
-            match answer {
+            match ask(server, attempts.left()).await {
                 Err(error) if attempts.may_pass(&error) => {
                     self.leaders.forget(&[bucket]);
                     attempts.pause_after(error, bucket).await?;
@@ -140,6 +156,11 @@ impl FlussClient {
                 answer => return answer,
             }
         }
+    }
+
+    /// The leader of a bucket as it was last seen.
+    pub(crate) fn known_leader(&self, bucket: Bucket) -> Option<i32> {
+        self.leaders.get(&bucket)
     }
 
     pub(crate) async fn leader_of(

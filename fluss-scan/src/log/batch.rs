@@ -17,8 +17,8 @@ use super::{ChangeType, layout};
 use crate::cursor::Cursor;
 use crate::{Column, Error, Result};
 
-/// Bytes before the length is known.
-const PREFIX: usize = 12;
+/// Bytes before those that the length counts.
+const PREFIX: usize = RawBatch::PREFIX;
 /// Bytes before those that the checksum covers.
 const CHECKED_FROM: usize = PREFIX + 1 + 8 + 4;
 /// Attribute bit of logs whose records are all appended: no change types are written.
@@ -45,6 +45,9 @@ pub(super) struct RawBatch {
 }
 
 impl RawBatch {
+    /// Bytes that tell the length of a batch.
+    pub(super) const PREFIX: usize = 12;
+
     /// The first batch of some bytes and what follows it; `None` when it is not whole: an answer may end in
     /// the middle of a batch.
     pub(super) fn split(bytes: &Bytes) -> Result<Option<(Self, Bytes)>> {

@@ -20,12 +20,12 @@ use crate::messages::{
 use crate::table::TableInfo;
 use crate::{Error, FlussClient, Result};
 
-async fn read(client: &Arc<FlussClient>, scan: LogScan) -> Result<Vec<LogBatch>> {
+pub(super) async fn read(client: &Arc<FlussClient>, scan: LogScan) -> Result<Vec<LogBatch>> {
     client.scan_log(scan).try_collect().await
 }
 
 /// One batch of all rows.
-fn joined(batches: &[LogBatch]) -> RecordBatch {
+pub(super) fn joined(batches: &[LogBatch]) -> RecordBatch {
     let rows: Vec<_> = batches.iter().map(|batch| &batch.rows).collect();
     concat_batches(&rows[0].schema(), rows).unwrap()
 }
@@ -35,7 +35,15 @@ fn changes(batches: &[LogBatch]) -> Vec<ChangeType> {
 }
 
 fn scan(table_id: i64, start: i64, end: i64, projection: Option<Vec<usize>>) -> LogScan {
-    LogScan { table: full_table(table_id), partition_id: None, bucket: 0, start, end, projection }
+    LogScan {
+        table: full_table(table_id),
+        partition_id: None,
+        bucket: 0,
+        start,
+        end,
+        projection,
+        filter: None,
+    }
 }
 
 /// A leader that answers every fetch with a recorded answer.
@@ -48,7 +56,7 @@ async fn replaying(name: &'static str, server: &'static str) -> FakeServer {
 }
 
 /// The scan that a recorded fetch belongs to, up to the high watermark in its answer.
-fn recorded_scan(name: &str, server: &str) -> LogScan {
+pub(super) fn recorded_scan(name: &str, server: &str) -> LogScan {
     let request: FetchLog = recorded_request(&format!("{name}.{server}.req"));
     let answer = recorded_answer::<FetchLog>(&format!("{name}.{server}.resp"));
     let table = &request.tables[0];

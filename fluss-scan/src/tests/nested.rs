@@ -119,6 +119,7 @@ async fn nested_values_come_as_they_were_written() {
             start: 0,
             end: 3,
             projection: None,
+            filter: None,
         };
         let batches: Vec<_> = fake.client().scan_log(scan).try_collect().await.unwrap();
         assert_eq!(batches[0].rows, written);

@@ -95,6 +95,7 @@ async fn read(server: &FakeServer, start: i64, end: i64) -> Result<Vec<LogBatch>
         start,
         end,
         projection: None,
+        filter: None,
     };
     server.client().scan_log(scan).try_collect().await
 }
@@ -126,6 +127,7 @@ async fn a_projection_is_done_here_for_segments() {
         start: 0,
         end,
         projection: Some(vec![0, 3, 15]),
+        filter: None,
     };
     let batches: Vec<_> = server.client().scan_log(scan).try_collect().await.unwrap();
     let rows = &batches[0].rows;
