@@ -145,7 +145,11 @@ struct Wire {
 const BUCKETS_MAX: i64 = 1 << 20;
 
 impl TableInfo {
-    pub(crate) fn parse(path: TablePath, answer: GetTableInfoAnswer) -> Result<Self> {
+    /// Reads a server's answer about the table.
+    ///
+    /// # Errors
+    /// `Corrupt`, and `Unsupported` for types that are not known.
+    pub fn parse(path: TablePath, answer: GetTableInfoAnswer) -> Result<Self> {
         let GetTableInfoAnswer { table_id, schema_id, json: bytes, created, modified } = answer;
         let value = json(&bytes)?;
         let buckets = value["bucket_count"].as_i64().filter(|n| (1..=BUCKETS_MAX).contains(n));

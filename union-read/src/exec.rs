@@ -25,6 +25,7 @@ use crate::bucket_read::{BucketRead, Tail};
 use crate::source::Connections;
 
 mod lake;
+mod log_filter;
 mod run;
 mod table_scan;
 

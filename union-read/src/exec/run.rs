@@ -1,4 +1,4 @@
-//! The stream of one partition of a leaf: its bucket reads, one after another.
+//! The stream of one partition of a leaf: the rows of its bucket reads.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::UnionReadExec;
+use super::log_filter::log_filter;
 use super::table_scan::TableScan;
 use crate::bucket_read::{BucketRead, LogRange, Tail};
 use crate::columns::{Key, conform};
@@ -51,6 +52,8 @@ pub(super) struct PartitionRun {
 /// Bucket reads of one partition that are opened ahead: the next tail is fetched while the present
 /// bucket is read.
 const OPEN_AHEAD: usize = 2;
+/// Tails of log buckets that are read at once; calls to one server are shared.
+const TAILS_AT_ONCE: usize = 8;
 
 impl PartitionRun {
     pub(super) fn new(
@@ -80,7 +83,7 @@ impl PartitionRun {
         })
     }
 
-    /// The rows of all reads. Bucket reads follow one another; between batches the stream gives way
+    /// The rows of all reads, in any order; between batches the stream gives way
     /// to others, since a scan may be all that a thread does.
     pub(super) fn stream(self, reads: Vec<BucketRead>) -> SendableRecordBatchStream {
         let schema = Arc::clone(self.scan.output_schema());
@@ -88,18 +91,10 @@ impl PartitionRun {
         let baseline = self.counts.baseline.clone();
         let stop = self.stop.clone();
         let run = Arc::new(self);
-        let batches = stream::iter(reads)
-            .map(move |read| {
-                let run = Arc::clone(&run);
-                async move { run.open(read).await }
-            })
-            .buffered(OPEN_AHEAD)
-            .try_flatten()
-            .map_err(DataFusionError::from)
-            .and_then(|batch| async {
-                tokio::task::yield_now().await;
-                Ok(batch)
-            });
+        let batches = run.rows(reads).map_err(DataFusionError::from).and_then(|batch| async {
+            tokio::task::yield_now().await;
+            Ok(batch)
+        });
         let batches = until_stopped(batches, stop)
             .scan(limit, move |left, batch| {
                 let batch = batch.map(|batch| cut(batch, left, &baseline));
@@ -109,6 +104,22 @@ impl PartitionRun {
             })
             .try_filter_map(async |batch| Ok(batch));
         make_cooperative(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+
+    /// The tails of a log table come from many buckets at once, since most are small; all else is opened one by one.
+    fn rows(self: Arc<Self>, reads: Vec<BucketRead>) -> BoxStream<'static, Result<RecordBatch>> {
+        let is_log_tail = |read: &BucketRead| !self.scan.has_primary_key() && read.tail.is_some();
+        let (tails, others): (Vec<_>, Vec<_>) = reads.into_iter().partition(is_log_tail);
+        let open = move |read| {
+            let run = Arc::clone(&self);
+            async move { run.open(read).await }
+        };
+        let tails = stream::iter(tails)
+            .then(open.clone())
+            .map_ok(StreamExt::boxed)
+            .try_flatten_unordered(TAILS_AT_ONCE);
+        let others = stream::iter(others).map(open).buffered(OPEN_AHEAD).try_flatten();
+        stream::select(tails, others).boxed()
     }
 
     async fn open(&self, read: BucketRead) -> Result<BoxStream<'static, Result<RecordBatch>>> {
@@ -271,6 +282,7 @@ impl PartitionRun {
             start: range.start,
             end: range.end,
             projection: Some(columns.to_vec()),
+            filter: log_filter(&self.scan, &self.filters),
         }
     }
 
