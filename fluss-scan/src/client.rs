@@ -21,6 +21,7 @@ use crate::messages::{
 use crate::network::{Network, Tcp};
 use crate::store::Stores;
 use crate::table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
+use crate::waiting::Wait;
 use crate::{ClientOptions, Error, Result};
 use leaders::Leaders;
 use servers::Servers;
@@ -171,13 +172,14 @@ impl FlussClient {
         let mut found = BTreeMap::new();
         let mut missing: Vec<Bucket> =
             buckets.iter().map(|bucket| table.bucket(partition_id, *bucket)).collect();
-        let mut attempts = Attempts::new(self.options.metadata_timeout);
+        let mut attempts = Attempts::new(self.options.request_timeout);
         let mut is_sure = false;
         while !missing.is_empty() {
             let by_leader = self.leaders_of(table, &missing, &mut attempts).await?;
+            let left = attempts.left();
             let asked = by_leader.into_iter().map(|(server, buckets)| {
                 let request = offsets_request(table, partition_id, &buckets, spec);
-                async move { (self.servers.ask(server, &request, attempts.left()).await, buckets) }
+                async move { (self.servers.ask(server, &request, left).await, buckets) }
             });
             missing.clear();
             for (answer, buckets) in futures::future::join_all(asked).await {
@@ -293,13 +295,15 @@ pub(crate) fn check_bucket(code: Option<i32>, message: Option<&str>, bucket: Buc
 }
 
 /// Tries within one deadline, with growing pauses between them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Attempts {
     deadline: Instant,
     within: Duration,
     pause: Duration,
     /// How often a server may still fail with an exception of its own.
     exceptions: u32,
+    /// What is waited for since the first pause.
+    wait: Option<Wait>,
 }
 
 /// Servers fail with exceptions of their own at what they answer right after: while they delete a segment that
@@ -312,7 +316,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 impl Attempts {
     pub(crate) fn new(within: Duration) -> Self {
         let deadline = Instant::now() + within;
-        Self { deadline, within, pause: FIRST_PAUSE, exceptions: EXCEPTIONS_MAX }
+        Self { deadline, within, pause: FIRST_PAUSE, exceptions: EXCEPTIONS_MAX, wait: None }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -342,13 +346,14 @@ impl Attempts {
 
     /// Waits before the next try; an error when the time is up.
     pub(crate) async fn pause(&mut self, waiting_for: &[Bucket]) -> Result<()> {
+        let what = match waiting_for.first() {
+            Some(bucket) => format!("waiting for a leader of {bucket}"),
+            None => "waiting for Fluss".to_string(),
+        };
         if self.left() <= self.pause {
-            let what = match waiting_for.first() {
-                Some(bucket) => format!("waiting for a leader of {bucket}"),
-                None => "waiting for Fluss".to_string(),
-            };
             return Err(Error::TimedOut { what, after: self.within });
         }
+        self.wait = Some(Wait::on(&what));
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())

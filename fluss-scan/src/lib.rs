@@ -7,6 +7,7 @@
 //! * [`client`]: metadata, leaders, offsets; [`connection`] and [`messages`] below it, [`network`] below both
 //! * [`log`]: bounded reads of a bucket's log, local and tiered ([`store`]: where segments are tiered to)
 //! * [`kv`]: the current state of a primary-key bucket
+//! * [`Waiting`]: what a statement waits for
 //!
 //! Coded against the protocol of Fluss 1.0 and negotiated per connection by ApiVersions, so that 0.9 servers
 //! are served too; a call that a server does not list is never sent, because it would never be answered.
@@ -26,6 +27,7 @@ pub mod options;
 mod store;
 pub mod table;
 pub mod types;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -37,3 +39,4 @@ pub use log::{ChangeType, Comparison, Filter, FilterValue, LogBatch, LogScan, ha
 pub use options::ClientOptions;
 pub use table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
 pub use types::{Column, FlussType};
+pub use waiting::Waiting;

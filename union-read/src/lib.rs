@@ -46,6 +46,7 @@ pub mod table;
 pub use codec::UnionReadCodec;
 pub use error::{Error, Result};
 pub use exec::UnionReadExec;
+pub use fluss_scan::Waiting;
 pub use read_mode::ReadMode;
 pub use source::Source;
 pub use table::UnionTable;

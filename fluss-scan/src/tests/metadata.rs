@@ -12,7 +12,7 @@ use crate::messages::{
     Metadata, MetadataAnswer,
 };
 use crate::table::{TableInfo, TablePath};
-use crate::{Error, FlussType};
+use crate::{Error, FlussType, Waiting};
 
 /// A server that answers everything but versions and leaders with one recorded answer.
 async fn replaying(name: &'static str, server: &'static str) -> FakeServer {
@@ -241,8 +241,19 @@ async fn a_bucket_without_a_leader_is_named_at_the_deadline() {
         answer.unwrap_or(Reply::Nothing)
     })
     .await;
-    let error = fake.client().offsets(&full_table(3), None, &[2], OffsetSpec::Latest).await;
     let waiting = "waiting for a leader of bucket 2 of table 3";
+    let (client, table, told) = (fake.client(), full_table(3), Waiting::default());
+    let seen = async {
+        loop {
+            match told.what() {
+                Some(what) => return what,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    };
+    let asked = told.watch(client.offsets(&table, None, &[2], OffsetSpec::Latest));
+    let (error, seen) = tokio::join!(asked, seen);
+    assert_eq!((seen.as_str(), told.what()), (waiting, None));
     assert!(matches!(&error, Err(Error::TimedOut { what, .. }) if what == waiting), "{error:?}");
     // the same words where a server is named as the leader, and says that it is none
     let fake = FakeServer::start(|asked| {

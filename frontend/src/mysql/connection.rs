@@ -225,8 +225,9 @@ impl Client {
         more: u16,
     ) -> Result<bool, Gone> {
         metrics::counter!("millrace_frontend_statements_total").increment(1);
-        let stop = self.entry.begin(sql, self.session.database.as_deref());
+        let (stop, waiting) = self.entry.begin(sql, self.session.database.as_deref());
         let running = query::run(&self.frontend, &mut self.session, statement, &stop);
+        let running = waiting.watch(running);
         let answer = tokio::select! {
             answer = running => answer,
             () = self.connection.closed() => return Err(Gone),

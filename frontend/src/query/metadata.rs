@@ -200,7 +200,7 @@ fn process_list(frontend: &Frontend, full: bool) -> Answer {
         texts(&|p| p.database.clone()),
         texts(&|p| text(if running(p) { "Query" } else { "Sleep" })),
         Arc::new(times),
-        texts(&|p| text(if running(p) { "running" } else { "" })),
+        texts(&|p| Some(p.state())),
         texts(&|p| p.statement.as_ref().map(|(sql, _)| info(sql))),
     ];
     let fields =

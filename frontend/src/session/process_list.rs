@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use union_read::Waiting;
 
 use crate::{Error, Result};
 
@@ -26,12 +27,19 @@ pub struct Process {
     pub database: Option<String>,
     /// The running statement and when it began.
     pub statement: Option<(String, Instant)>,
+    waiting: Waiting,
     connected: Instant,
     connection_stop: CancellationToken,
     statement_stop: CancellationToken,
 }
 
 impl Process {
+    /// What the connection does: runs a statement, waits for something while it plans one, or nothing.
+    pub fn state(&self) -> String {
+        let running = self.statement.as_ref();
+        running.map_or_else(String::new, |_| self.waiting.what().unwrap_or("running".into()))
+    }
+
     /// Seconds in the present state: running the statement, or waiting for one.
     pub fn seconds(&self) -> u64 {
         self.statement.as_ref().map_or(self.connected, |(_, since)| *since).elapsed().as_secs()
@@ -65,6 +73,7 @@ impl ProcessList {
             host: host.into(),
             database: None,
             statement: None,
+            waiting: Waiting::default(),
             connected: Instant::now(),
             connection_stop: connection_stop.clone(),
             statement_stop: CancellationToken::new(),
@@ -100,9 +109,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A statement begins; the token is cancelled when it is killed.
-    pub fn begin(&self, sql: &str, database: Option<&str>) -> CancellationToken {
-        let stop = CancellationToken::new();
+    /// A statement begins; the token is cancelled when it is killed, and what it waits for is told to the other.
+    pub fn begin(&self, sql: &str, database: Option<&str>) -> (CancellationToken, Waiting) {
+        let (stop, waiting) = (CancellationToken::new(), Waiting::default());
         let mut end = sql.len().min(INFO_BYTES_MAX);
         while !sql.is_char_boundary(end) {
             end -= 1;
@@ -111,8 +120,9 @@ impl Entry {
             process.statement = Some((sql[..end].to_string(), Instant::now()));
             process.database = database.map(str::to_string);
             process.statement_stop = stop.clone();
+            process.waiting = waiting.clone();
         }
-        stop
+        (stop, waiting)
     }
 
     /// The statement ended.
@@ -139,7 +149,8 @@ mod tests {
         let list = Arc::new(ProcessList::default());
         let (a, b) = (list.next_id(), list.next_id());
         let (first, second) = (list.enter(a, "root", "h"), list.enter(b, "root", "h"));
-        let (one, two) = (first.begin("SELECT é", None), second.begin("SELECT 2", Some("db")));
+        let (one, _) = first.begin("SELECT é", None);
+        let (two, _) = second.begin("SELECT 2", Some("db"));
         list.kill(a, true).unwrap();
         assert!(one.is_cancelled() && !two.is_cancelled() && !first.stop.is_cancelled());
         list.kill(b, false).unwrap();
