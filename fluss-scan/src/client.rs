@@ -1,5 +1,6 @@
 //! A client of one cluster: which server to ask, and the questions about tables and offsets.
 
+pub(crate) mod lanes;
 mod leaders;
 mod servers;
 
@@ -13,7 +14,6 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::error::code;
-use crate::log::Lanes;
 use crate::messages::{
     GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets, ListPartitionInfos,
     ListTables, Path,
@@ -23,6 +23,7 @@ use crate::store::Stores;
 use crate::table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
 use crate::waiting::Wait;
 use crate::{ClientOptions, Error, Result};
+use lanes::Lanes;
 use leaders::Leaders;
 use servers::Servers;
 
@@ -34,7 +35,7 @@ pub struct FlussClient {
     leaders: Leaders,
     schemas: Mutex<HashMap<(i64, i32), Arc<Schema>>>,
     stores: Stores,
-    pub(crate) lanes: Lanes,
+    lanes: Lanes,
 }
 
 /// Which offset of a log is asked for.

@@ -2,14 +2,12 @@
 //!
 //! * [`scan`]: a range of offsets as Arrow batches
 //! * [`source`]: its raw batches, fetched from the leader until the consumed offset reaches the end
-//! * [`lanes`]: the calls that many scans share
 //! * [`remote`]: segments that were tiered to remote storage
 //! * [`filter`]: what servers may leave out
 //! * [`batch`]: the bytes of record batches → Arrow, once [`layout`] has looked at them
 
 mod batch;
 mod filter;
-mod lanes;
 mod layout;
 mod remote;
 mod scan;
@@ -18,7 +16,6 @@ mod source;
 use arrow::array::RecordBatch;
 
 pub use filter::{Comparison, Filter, FilterValue, has_statistics};
-pub(crate) use lanes::Lanes;
 pub use scan::LogScan;
 
 /// What a record of a log does.

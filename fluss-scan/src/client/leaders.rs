@@ -70,7 +70,10 @@ impl FlussClient {
             if without.is_empty() {
                 return Ok(by_leader);
             }
-            self.ask_leaders(table, &without, attempts).await?;
+            let listed = self.ask_leaders(table, &without, attempts).await?;
+            if let Some(unknown) = without.iter().find(|bucket| !is_listed(&listed, bucket)) {
+                return Err(Error::NotFound(format!("{unknown} does not exist")));
+            }
             if without.iter().any(|bucket| self.leaders.get(bucket).is_none()) {
                 attempts.pause(&without).await?;
             }
@@ -82,7 +85,7 @@ impl FlussClient {
         table: &TableInfo,
         buckets: &[Bucket],
         attempts: &Attempts,
-    ) -> Result<()> {
+    ) -> Result<MetadataAnswer> {
         let mut partition_ids: Vec<i64> = buckets.iter().filter_map(|b| b.partition_id).collect();
         partition_ids.sort_unstable();
         partition_ids.dedup();
@@ -106,7 +109,7 @@ impl FlussClient {
         }
         self.servers.learn(&answer);
         self.leaders.learn(table, &answer);
-        Ok(())
+        Ok(answer)
     }
 
     /// Asks the leader of a bucket, and its successor when it moved, until the time is up.
@@ -205,6 +208,15 @@ impl FlussClient {
     ) -> Result<C::Answer> {
         self.servers.ask(server, request, within).await
     }
+}
+
+/// Whether a bucket may exist: servers list also those without a leader, and of a new table none at first.
+fn is_listed(answer: &MetadataAnswer, bucket: &Bucket) -> bool {
+    let listed = match bucket.partition_id {
+        None => answer.tables.iter().find(|t| t.table_id == bucket.table_id).map(|t| &t.buckets),
+        Some(id) => answer.partitions.iter().find(|p| p.partition_id == id).map(|p| &p.buckets),
+    };
+    listed.is_none_or(|all| all.is_empty() || all.iter().any(|b| b.bucket == bucket.bucket))
 }
 
 fn replaced(table: &TableInfo) -> Error {

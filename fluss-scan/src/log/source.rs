@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::batch::RawBatch;
-use super::lanes::{Fetched, Pending, Shape};
 use super::remote::RemoteReader;
 use crate::client::check_bucket;
+use crate::client::lanes::{Fetched, Pending, Shape};
 use crate::error::code;
 use crate::messages::{FetchTable, FetchedBucket, Predicate};
 use crate::table::{Bucket, TableInfo};

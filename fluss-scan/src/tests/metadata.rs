@@ -270,6 +270,13 @@ async fn a_bucket_without_a_leader_is_named_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_does_not_exist_is_not_waited_for() {
+    let fake = FakeServer::start(|asked| leads_all(asked, "v10").unwrap_or(Reply::Nothing)).await;
+    let error = fake.client().offsets(&full_table(3), None, &[0, 9], OffsetSpec::Latest).await;
+    assert!(matches!(&error, Err(Error::NotFound(what)) if what.contains("bucket 9")), "{error:?}");
+}
+
+#[tokio::test]
 async fn bootstrap_servers_are_tried_in_order() {
     let fake = replaying("table_info_pk_plain_tablet", "v10").await;
     let silent = FakeServer::start(|_| Reply::Nothing).await;

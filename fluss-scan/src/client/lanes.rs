@@ -14,7 +14,7 @@ use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
-use crate::client::CLIENT;
+use super::CLIENT;
 use crate::messages::{FetchBucket, FetchLog, FetchLogAnswer, FetchTable, FetchedBucket};
 use crate::table::Bucket;
 use crate::{Error, FlussClient, Result};
@@ -34,7 +34,7 @@ const AHEAD_UNIT: usize = 1 << 10;
 
 /// All lanes of a client.
 #[derive(Debug)]
-pub(crate) struct Lanes {
+pub(super) struct Lanes {
     lanes: Mutex<HashMap<Key, Lane>>,
     ahead: Arc<Semaphore>,
 }
@@ -62,13 +62,13 @@ struct Lane {
 
 /// What a lane asks for: a table, columns, a filter.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     table: FetchTable,
     encoded: Bytes,
 }
 
 impl Shape {
-    pub(super) fn new(table: FetchTable) -> Self {
+    pub(crate) fn new(table: FetchTable) -> Self {
         let encoded = table.encode_to_vec().into();
         Self { table, encoded }
     }
@@ -84,17 +84,17 @@ struct Wanted {
 
 /// The answer for one bucket.
 #[derive(Debug)]
-pub(super) struct Fetched {
-    pub(super) bucket: FetchedBucket,
+pub(crate) struct Fetched {
+    pub(crate) bucket: FetchedBucket,
     /// It is empty because the limit of the call went to other buckets.
-    pub(super) starved: bool,
+    pub(crate) starved: bool,
 }
 
 /// An answer that is on its way.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     /// The offset that was asked for.
-    pub(super) offset: i64,
+    pub(crate) offset: i64,
     server: i32,
     answer: oneshot::Receiver<Result<Fetched>>,
     /// The share of the budget of one that was asked for ahead.
@@ -103,7 +103,7 @@ pub(super) struct Pending {
 
 impl Pending {
     /// The answer, `within` at the longest.
-    pub(super) async fn answer(self, within: Duration) -> Result<Fetched> {
+    pub(crate) async fn answer(self, within: Duration) -> Result<Fetched> {
         let server = self.server;
         let answer = timeout(within, self.answer).await;
         let answer = answer.map_err(|_| Error::TimedOut {
@@ -121,7 +121,7 @@ impl Pending {
 impl FlussClient {
     /// Asks a server for a bucket from an offset on. The call goes out at once or when another one ends, whether the
     /// answer is waited for or not.
-    pub(super) fn fetch(
+    pub(crate) fn fetch(
         self: &Arc<Self>,
         server: i32,
         shape: &Arc<Shape>,
@@ -150,7 +150,7 @@ impl FlussClient {
     }
 
     /// Asks for what a scan will need next, unless all scans together have asked for enough.
-    pub(super) fn fetch_ahead(
+    pub(crate) fn fetch_ahead(
         self: &Arc<Self>,
         server: i32,
         shape: &Arc<Shape>,
