@@ -129,11 +129,7 @@ impl FlussClient {
     pub async fn partitions(&self, path: &TablePath) -> Result<Vec<PartitionInfo>> {
         let request = ListPartitionInfos { path: wire(path) };
         let answer = self.servers.ask_any(&request, self.deadline()).await?;
-        let partition = |p: crate::messages::Partition| {
-            let values: Vec<String> = p.spec.values.into_iter().map(|v| v.value).collect();
-            PartitionInfo { id: p.id, name: values.join("$"), values }
-        };
-        Ok(answer.partitions.into_iter().map(partition).collect())
+        answer.partitions.into_iter().map(PartitionInfo::parse).collect()
     }
 
     /// The lake snapshot that may be read, with its offsets; `None` while there is none.

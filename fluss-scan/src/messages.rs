@@ -127,6 +127,7 @@ ListPartitionInfosAnswer {
 Partition {
     #[prost(int64, required, tag = "1")] id: i64,
     #[prost(message, required, tag = "2")] spec: PartitionSpec,
+    #[prost(int32, optional, tag = "4")] bucket_count: Option<i32>,
 }
 PartitionSpec {
     #[prost(message, repeated, tag = "1")] values: Vec<KeyValue>,

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use prost::Message;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::messages::GetTableInfoAnswer;
+use crate::messages::{GetTableInfoAnswer, Partition};
 use crate::types::NO_ID;
 use crate::{Column, Error, Result};
 
@@ -106,7 +107,8 @@ pub struct TableInfo {
     pub schema_id: i32,
     /// Its present schema.
     pub schema: Schema,
-    /// Buckets per partition.
+    /// Buckets of the table, and of each partition created from now on: [`TableInfo::buckets_of`] tells
+    /// those of a partition.
     pub bucket_count: i32,
     /// Columns that decide the bucket; empty: any bucket.
     pub bucket_keys: Vec<String>,
@@ -141,8 +143,8 @@ struct Wire {
     modified: i64,
 }
 
-/// More buckets than Fluss allows to configure.
-const BUCKETS_MAX: i64 = 1 << 20;
+/// Bucket counts that are believed; the most is more than Fluss allows to configure.
+const BUCKETS: RangeInclusive<i64> = 1..=1 << 20;
 
 impl TableInfo {
     /// Reads a server's answer about the table.
@@ -152,7 +154,7 @@ impl TableInfo {
     pub fn parse(path: TablePath, answer: GetTableInfoAnswer) -> Result<Self> {
         let GetTableInfoAnswer { table_id, schema_id, json: bytes, created, modified } = answer;
         let value = json(&bytes)?;
-        let buckets = value["bucket_count"].as_i64().filter(|n| (1..=BUCKETS_MAX).contains(n));
+        let buckets = value["bucket_count"].as_i64().filter(|n| BUCKETS.contains(n));
         let buckets = buckets.ok_or_else(|| Error::corrupt(format!("bucket count of {path}")))?;
         Ok(Self {
             schema: Schema::from_json(&value["schema"])?,
@@ -168,6 +170,11 @@ impl TableInfo {
             schema_id,
             json: bytes,
         })
+    }
+
+    /// How many buckets a partition has (`None`: an unpartitioned table).
+    pub fn buckets_of(&self, partition: Option<&PartitionInfo>) -> i32 {
+        partition.and_then(|partition| partition.bucket_count).unwrap_or(self.bucket_count)
     }
 
     /// The bucket of this table with this number.
@@ -222,6 +229,20 @@ pub struct PartitionInfo {
     pub name: String,
     /// The values of the partition keys, in their order.
     pub values: Vec<String>,
+    /// Its own number of buckets, where the server says one: partitions keep theirs when the table's is
+    /// changed. See [`TableInfo::buckets_of`].
+    pub bucket_count: Option<i32>,
+}
+
+impl PartitionInfo {
+    pub(crate) fn parse(partition: Partition) -> Result<Self> {
+        let values: Vec<String> = partition.spec.values.into_iter().map(|v| v.value).collect();
+        let name = values.join("$");
+        if let Some(count) = partition.bucket_count.filter(|n| !BUCKETS.contains(&i64::from(*n))) {
+            return Err(Error::corrupt(format!("{count} buckets of partition '{name}'")));
+        }
+        Ok(Self { id: partition.id, name, values, bucket_count: partition.bucket_count })
+    }
 }
 
 /// A lake snapshot and the log offsets that it contains.

@@ -164,8 +164,7 @@ impl ReadPoint {
 
     /// A partition that is dropped meanwhile has no rows in Fluss any more: `None`.
     async fn pin_partition(&self, info: Option<PartitionInfo>) -> Result<Option<LogPartition>> {
-        let id = info.as_ref().map(|partition| partition.id);
-        match self.pin_buckets(id).await {
+        match self.pin_buckets(info.as_ref()).await {
             Ok(buckets) => Ok(Some(LogPartition { info, buckets })),
             Err(error) => match info {
                 Some(partition) if self.is_dropped(&partition).await? => Ok(None),
@@ -179,9 +178,13 @@ impl ReadPoint {
         Ok(now.iter().all(|p| p.id != partition.id))
     }
 
-    async fn pin_buckets(&self, partition: Option<i64>) -> Result<BTreeMap<i32, LogEnds>> {
-        let buckets: Vec<i32> = (0..self.info.bucket_count).collect();
-        let ask = |spec| self.client.offsets(&self.info, partition, &buckets, spec);
+    async fn pin_buckets(
+        &self,
+        partition: Option<&PartitionInfo>,
+    ) -> Result<BTreeMap<i32, LogEnds>> {
+        let buckets: Vec<i32> = (0..self.info.buckets_of(partition)).collect();
+        let id = partition.map(|partition| partition.id);
+        let ask = |spec| self.client.offsets(&self.info, id, &buckets, spec);
         let starts = ask(OffsetSpec::Earliest).await?;
         let ends = ask(OffsetSpec::Latest).await?;
         let both = |bucket: i32| {

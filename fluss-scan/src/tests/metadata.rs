@@ -9,7 +9,7 @@ use super::server::{FakeServer, Reply, SERVERS, leads_all, recorded_answer};
 use crate::client::OffsetSpec;
 use crate::messages::{
     ApiVersions, GetLakeSnapshot, GetTableInfo, GetTableSchema, ListOffsets, ListOffsetsAnswer,
-    Metadata, MetadataAnswer,
+    ListPartitionInfos, Metadata, MetadataAnswer,
 };
 use crate::table::{TableInfo, TablePath};
 use crate::{Error, FlussType, Waiting};
@@ -122,6 +122,35 @@ async fn partitions_have_ids_names_and_values() {
         let shown: Vec<_> =
             partitions.iter().map(|p| (p.id, p.name.as_str(), p.values.join("|"))).collect();
         assert_eq!(shown, [(0, "eu", "eu".to_string()), (1, "us", "us".to_string())]);
+        assert!(partitions.iter().all(|p| p.bucket_count.is_none()), "neither server says one");
+    }
+}
+
+#[tokio::test]
+async fn partitions_may_have_bucket_counts_of_their_own() {
+    for (count, expected) in
+        [(None, Some(3)), (Some(7), Some(7)), (Some(0), None), (Some(-1), None)]
+    {
+        let fake = FakeServer::start(move |asked| {
+            leads_all(asked, "v10").unwrap_or_else(|| {
+                let mut answer =
+                    recorded_answer::<ListPartitionInfos>("partitions_tablet.v10.resp");
+                answer.partitions[1].bucket_count = count;
+                Reply::message(&answer)
+            })
+        })
+        .await;
+        let mut table = full_table(8);
+        table.bucket_count = 3;
+        let buckets = fake.client().partitions(&path()).await.map(|partitions| {
+            assert_eq!(table.buckets_of(Some(&partitions[0])), 3);
+            table.buckets_of(Some(&partitions[1]))
+        });
+        match expected {
+            Some(expected) => assert_eq!(buckets, Ok(expected)),
+            None => assert!(matches!(buckets, Err(Error::Corrupt(_))), "{buckets:?}"),
+        }
+        assert_eq!(table.buckets_of(None), 3);
     }
 }
 
