@@ -4,6 +4,7 @@
 //! request id i32 | proto2`, big endian; `length` counts what follows it, answers come in any order.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -47,8 +48,8 @@ pub(crate) struct Connection {
     unanswered: Arc<AtomicU32>,
     /// Shorter waits than for a connection do not count as unanswered.
     patience: Duration,
-    /// Version 0 of these calls is served.
-    served: Vec<i16>,
+    /// The versions of each call that the server serves.
+    served: HashMap<i16, RangeInclusive<i16>>,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -70,9 +71,11 @@ impl Connection {
         let hello =
             ApiVersions { client_name: "millrace".into(), client_version: version().into() };
         let answer = this.exchange(&hello, within).await?;
-        let is_served = |v: &&crate::messages::ApiVersion| v.min <= 0 && v.max >= 0;
-        let served = answer.versions.iter().filter(is_served);
-        this.served = served.filter_map(|v| i16::try_from(v.api).ok()).collect();
+        let served = answer.versions.iter().filter_map(|v| {
+            let [api, min, max] = [v.api, v.min, v.max].map(i16::try_from);
+            Some((api.ok()?, min.ok()?..=max.ok()?))
+        });
+        this.served = served.collect();
         if let Some((user, password)) = &options.credentials {
             this.authenticate(user, password, within).await?;
         }
@@ -101,7 +104,7 @@ impl Connection {
             next_id: AtomicI32::new(0),
             unanswered,
             patience: options.connect_timeout,
-            served: vec![],
+            served: HashMap::new(),
             _tasks: [
                 AbortOnDropHandle::new(tokio::spawn(reading)),
                 AbortOnDropHandle::new(tokio::spawn(writing)),
@@ -122,9 +125,16 @@ impl Connection {
         }
     }
 
-    /// Whether the server lists a call.
+    /// Whether the server lists a call in a version that this client speaks.
     pub(crate) fn serves<C: Call>(&self) -> bool {
-        self.served.contains(&C::API)
+        self.version::<C>().is_some()
+    }
+
+    /// The highest version of a call that both sides speak.
+    fn version<C: Call>(&self) -> Option<i16> {
+        let served = self.served.get(&C::API)?;
+        let version = *served.end().min(C::VERSIONS.end());
+        (version >= *served.start().max(C::VERSIONS.start())).then_some(version)
     }
 
     /// Whether the connection broke; it never heals.
@@ -189,7 +199,8 @@ impl Connection {
         };
         // forgets the call when its caller gives up
         let _forget = Forget { pending: &self.pending, id };
-        let frame = encode(request, id)?;
+        // what comes before the versions are known is of version 0
+        let frame = encode(request, self.version::<C>().unwrap_or(0), id)?;
         self.requests.send(frame).await.map_err(|_| self.broken())?;
         receiver.await.map_err(|_| self.broken())?
     }
@@ -217,14 +228,14 @@ fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-fn encode<C: Call>(request: &C, id: i32) -> Result<Bytes> {
+fn encode<C: Call>(request: &C, version: i16, id: i32) -> Result<Bytes> {
     let length = 8 + request.encoded_len();
     let announced = i32::try_from(length)
         .map_err(|_| Error::TooLarge(format!("{} of {length} bytes", C::NAME)))?;
     let mut frame = BytesMut::with_capacity(4 + length);
     frame.put_i32(announced);
     frame.put_i16(C::API);
-    frame.put_i16(0);
+    frame.put_i16(version);
     frame.put_i32(id);
     request.encode(&mut frame).map_err(|e| Error::corrupt(e.to_string()))?;
     Ok(frame.freeze())

@@ -6,6 +6,8 @@
 //! Public for servers that stand in for Fluss in tests; clients need none of it.
 #![allow(missing_docs, reason = "the names are those of the protocol")]
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use prost::Message;
 
@@ -13,6 +15,8 @@ use prost::Message;
 pub trait Call: Message {
     const API: i16;
     const NAME: &'static str;
+    /// The versions that this client speaks; of those that a server lists, the highest is sent.
+    const VERSIONS: RangeInclusive<i16> = 0..=0;
     type Answer: Message + Default;
 }
 
@@ -29,10 +33,11 @@ impl BucketCall for LimitScan {
 }
 
 macro_rules! call {
-    ($request:ident, $api:literal, $answer:ident) => {
+    ($request:ident, $api:literal $(up_to $version:literal)?, $answer:ident) => {
         impl Call for $request {
             const API: i16 = $api;
             const NAME: &'static str = stringify!($request);
+            $(const VERSIONS: RangeInclusive<i16> = 0..=$version;)?
             type Answer = $answer;
         }
     };
@@ -53,11 +58,11 @@ call!(ListPartitionInfos, 1009, ListPartitionInfosAnswer);
 call!(GetTableSchema, 1011, GetTableSchemaAnswer);
 call!(Metadata, 1012, MetadataAnswer);
 call!(FetchLog, 1015, FetchLogAnswer);
-call!(Lookup, 1017, LookupAnswer);
+call!(Lookup, 1017 up_to 1, LookupAnswer);
 call!(ListOffsets, 1021, ListOffsetsAnswer);
 call!(GetLakeSnapshot, 1032, GetLakeSnapshotAnswer);
 call!(LimitScan, 1033, LimitScanAnswer);
-call!(PrefixLookup, 1034, PrefixLookupAnswer);
+call!(PrefixLookup, 1034 up_to 1, PrefixLookupAnswer);
 call!(Authenticate, 1038, AuthenticateAnswer);
 call!(GetTableStats, 1059, GetTableStatsAnswer);
 call!(ScanKv, 1061, ScanKvAnswer);
@@ -313,6 +318,7 @@ LookupBucket {
     #[prost(int64, optional, tag = "1")] partition_id: Option<i64>,
     #[prost(int32, required, tag = "2")] bucket: i32,
     #[prost(bytes = "bytes", repeated, tag = "3")] keys: Vec<Bytes>,
+    #[prost(int32, optional, tag = "5")] bucket_count: Option<i32>,
 }
 LookupAnswer {
     #[prost(message, repeated, tag = "1")] buckets: Vec<LookedUpBucket>,
@@ -329,7 +335,13 @@ LookedUpValue {
 }
 PrefixLookup {
     #[prost(int64, required, tag = "1")] table_id: i64,
-    #[prost(message, repeated, tag = "2")] buckets: Vec<LookupBucket>,
+    #[prost(message, repeated, tag = "2")] buckets: Vec<PrefixLookupBucket>,
+}
+PrefixLookupBucket {
+    #[prost(int64, optional, tag = "1")] partition_id: Option<i64>,
+    #[prost(int32, required, tag = "2")] bucket: i32,
+    #[prost(bytes = "bytes", repeated, tag = "3")] prefixes: Vec<Bytes>,
+    #[prost(int32, optional, tag = "4")] bucket_count: Option<i32>,
 }
 PrefixLookupAnswer {
     #[prost(message, repeated, tag = "1")] buckets: Vec<PrefixLookedUpBucket>,

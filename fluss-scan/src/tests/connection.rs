@@ -1,14 +1,15 @@
 //! Connections to servers that are silent, hostile or gone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI16, Ordering};
 use std::time::{Duration, Instant};
 
 use super::rows::full_table;
 use super::server::{Asked, FakeServer, Reply, SERVERS, leads_all};
 use crate::connection::Connection;
 use crate::messages::{
-    ApiVersions, Authenticate, ListDatabases, ListDatabasesAnswer, ListTables, ScanKv,
+    ApiVersion, ApiVersions, ApiVersionsAnswer, Authenticate, Call, ListDatabases,
+    ListDatabasesAnswer, ListTables, Lookup, LookupAnswer, ScanKv,
 };
 use crate::network::Tcp;
 use crate::{ClientOptions, Error, OffsetSpec, TablePath};
@@ -67,6 +68,40 @@ async fn a_call_that_is_not_listed_is_never_sent() {
     assert!(matches!(error, Error::Unsupported(_)), "{text}");
     assert!(text.contains("ScanKv") && text.contains(&server.address), "{text}");
     assert_eq!(server.count::<ScanKv>(), 0);
+}
+
+#[tokio::test]
+async fn the_highest_version_that_both_sides_speak_is_sent() {
+    for (min, max, sent) in [
+        (0, 0, Some(0)),
+        (0, 1, Some(1)),
+        (0, 9, Some(1)),
+        (1, 3, Some(1)),
+        (2, 3, None),
+        (-2, -1, None),
+        (1, 0, None),
+        (0, 1 << 20, None),
+    ] {
+        let version = Arc::new(AtomicI16::new(-1));
+        let seen = Arc::clone(&version);
+        let server = FakeServer::start(move |asked| {
+            if asked.is::<ApiVersions>() {
+                let lookup = ApiVersion { api: Lookup::API.into(), min, max };
+                return Reply::message(&ApiVersionsAnswer { versions: vec![lookup] });
+            }
+            seen.store(asked.version, Ordering::SeqCst);
+            Reply::message(&LookupAnswer::default())
+        })
+        .await;
+        let connection = open(&server).await.unwrap();
+        let answer = connection.call(&Lookup::default(), Duration::from_secs(5)).await;
+        match sent {
+            Some(sent) => {
+                assert_eq!((answer.is_ok(), version.load(Ordering::SeqCst)), (true, sent))
+            }
+            None => assert!(matches!(answer, Err(Error::Unsupported(_))), "{min}..{max}"),
+        }
+    }
 }
 
 #[tokio::test]

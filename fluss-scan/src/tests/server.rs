@@ -41,6 +41,7 @@ pub(super) fn recorded_answer<C: Call>(name: &str) -> C::Answer {
 /// A call as the server sees it.
 pub(super) struct Asked<'a> {
     pub(super) api: i16,
+    pub(super) version: i16,
     pub(super) body: &'a [u8],
     /// How many calls of this kind came before.
     pub(super) nth: usize,
@@ -174,6 +175,7 @@ async fn serve(
         let mut request = vec![0; length];
         stream.read_exact(&mut request).await?;
         let api = i16::from_be_bytes([request[0], request[1]]);
+        let version = i16::from_be_bytes([request[2], request[3]]);
         let id = [request[4], request[5], request[6], request[7]];
         let body = &request[8..];
         let nth = {
@@ -182,7 +184,7 @@ async fn serve(
             calls.push((api, Bytes::copy_from_slice(body)));
             nth
         };
-        let reply = script(&Asked { api, body, nth, port });
+        let reply = script(&Asked { api, version, body, nth, port });
         if matches!(reply, Reply::Cut) {
             return Ok(());
         }
