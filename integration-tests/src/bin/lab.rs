@@ -31,6 +31,9 @@ enum Command {
         /// Make clients log in: USER:PASSWORD.
         #[arg(long, value_parser = credentials)]
         sasl: Option<Credentials>,
+        /// A further line of every server's configuration, NAME=VALUE; wins over the laboratory's own.
+        #[arg(long = "server-option", value_parser = server_option)]
+        server_options: Vec<(String, String)>,
     },
     /// The demo: a cluster, a frontend and two backends, a writer, and three queries every second.
     Demo {
@@ -71,12 +74,13 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Up { tablets, dir, no_tiering, sasl } => {
+        Command::Up { tablets, dir, no_tiering, sasl, server_options } => {
             let options = ClusterOptions {
                 tablet_servers: tablets,
                 tiering: !no_tiering,
                 sasl,
                 directory: dir,
+                server_options,
                 ..ClusterOptions::default()
             };
             eprintln!("lab: starting");
@@ -120,4 +124,9 @@ async fn interrupted() {
 fn credentials(text: &str) -> std::result::Result<Credentials, String> {
     let (user, password) = text.split_once(':').ok_or("expected USER:PASSWORD")?;
     Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
+}
+
+fn server_option(text: &str) -> std::result::Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
