@@ -350,7 +350,7 @@ impl Attempts {
         if self.left() <= self.pause {
             return Err(Error::TimedOut { what, after: self.within });
         }
-        self.wait = Some(Wait::on(&what));
+        self.wait.get_or_insert_with(|| Wait::on(&what));
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())

@@ -139,8 +139,29 @@ async fn the_lake_answers_without_tablet_servers() {
     millrace.restart_frontend().await.unwrap();
     let sql = "SELECT count(*), sum(id) FROM fluss.lakeonly.numbers$lake";
     assert_eq!(millrace.sql(sql).await.unwrap(), [["50", "1225"]]);
-    let (code, _, message) = fails(&millrace, "SELECT count(*) FROM fluss.lakeonly.numbers").await;
+    // the log is waited for, which others can see, and not for ever
+    let create = format!(
+        "CREATE EXTERNAL CATALOG short PROPERTIES ('type'='fluss','bootstrap.servers'='{}',\
+         'fluss.option.client.request-timeout'='3s')",
+        cluster.bootstrap()
+    );
+    millrace.sql(&create).await.unwrap();
+    let both = fails(&millrace, "SELECT count(*) FROM short.lakeonly.numbers");
+    let ((code, _, message), ()) = tokio::join!(both, until_waiting(&millrace));
     assert_eq!(code, 1429, "{message}");
+}
+
+/// Waits until the process list tells that a statement waits for a leader.
+async fn until_waiting(millrace: &Deployment) {
+    let asked = Instant::now();
+    loop {
+        let list = millrace.sql("SHOW PROCESSLIST").await.unwrap();
+        if list.iter().any(|row| row[6].starts_with("waiting for a leader of bucket")) {
+            return;
+        }
+        assert!(asked.elapsed() < SOON, "nobody waits: {list:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A primary-key bucket without a lake offset, whose log has lost its beginning, is read from the state.
