@@ -173,7 +173,7 @@ impl FlussClient {
         let mut is_sure = false;
         while !missing.is_empty() {
             let by_leader = self.leaders_of(table, &missing, &mut attempts).await?;
-            let left = attempts.left();
+            let left = attempts.share();
             let asked = by_leader.into_iter().map(|(server, buckets)| {
                 let request = offsets_request(table, partition_id, &buckets, spec);
                 async move { (self.servers.ask(server, &request, left).await, buckets) }
@@ -299,6 +299,8 @@ pub(crate) struct Attempts {
     pause: Duration,
     /// How often a server may still fail with an exception of its own.
     exceptions: u32,
+    /// No server gets all of the time.
+    shares: bool,
     /// What is waited for since the first pause.
     wait: Option<Wait>,
 }
@@ -313,7 +315,19 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 impl Attempts {
     pub(crate) fn new(within: Duration) -> Self {
         let deadline = Instant::now() + within;
-        Self { deadline, within, pause: FIRST_PAUSE, exceptions: EXCEPTIONS_MAX, wait: None }
+        Self {
+            deadline,
+            within,
+            pause: FIRST_PAUSE,
+            exceptions: EXCEPTIONS_MAX,
+            shares: true,
+            wait: None,
+        }
+    }
+
+    /// All of the time for the first server that is asked: its answer may take long to make.
+    pub(crate) fn of_one_server(within: Duration) -> Self {
+        Self { shares: false, ..Self::new(within) }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -325,8 +339,18 @@ impl Attempts {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// The time for one server: one that hangs leaves some for its successor, until little is left.
+    pub(crate) fn share(&mut self) -> Duration {
+        let left = self.left();
+        self.shares &= left > self.within / 4;
+        if self.shares { left / 2 } else { left }
+    }
+
     /// Whether an error may pass, so that it is worth asking again.
     pub(crate) fn may_pass(&mut self, error: &Error) -> bool {
+        if matches!(error, Error::TimedOut { .. }) {
+            return self.shares;
+        }
         if matches!(error, Error::Server { code: code::UNKNOWN_SERVER_ERROR, .. }) {
             let left = self.exceptions.checked_sub(1);
             self.exceptions = left.unwrap_or(0);

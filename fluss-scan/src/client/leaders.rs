@@ -126,7 +126,7 @@ impl FlussClient {
             check_bucket(code, message, bucket)?;
             Ok(answer)
         };
-        self.with_leader(table, bucket, within, ask).await
+        self.with_leader(table, bucket, Attempts::of_one_server(within), ask).await
     }
 
     /// Does something at the leader of a bucket, given its id and the time that is left, and at its successor when it
@@ -135,17 +135,16 @@ impl FlussClient {
         &self,
         table: &TableInfo,
         bucket: Bucket,
-        within: Duration,
+        mut attempts: Attempts,
         mut ask: impl FnMut(i32, Duration) -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send,
     {
-        let mut attempts = Attempts::new(within);
         let mut is_sure = false;
         loop {
             let server = self.leader_of(table, bucket, &mut attempts).await?;
-            match ask(server, attempts.left()).await {
+            match ask(server, attempts.share()).await {
                 Err(error) if attempts.may_pass(&error) => {
                     self.leaders.forget(&[bucket]);
                     attempts.pause_after(error, bucket).await?;

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::batch::RawBatch;
 use super::remote::RemoteReader;
-use crate::client::check_bucket;
 use crate::client::lanes::{Fetched, Pending, Shape};
+use crate::client::{Attempts, check_bucket};
 use crate::error::code;
 use crate::messages::{FetchTable, FetchedBucket, Predicate};
 use crate::table::{Bucket, TableInfo};
@@ -192,15 +192,15 @@ impl Source {
             return Ok(fetched);
         }
         let (client, shape) = (&self.client, &self.shape);
-        let asked =
-            client.with_leader(&self.table, bucket, self.patience.left(), |server, left| {
-                let asked = client.fetch(server, shape, bucket, position, alone);
-                async move {
-                    let fetched = asked.answer(left).await?;
-                    check(&fetched, bucket)?;
-                    Ok(fetched)
-                }
-            });
+        let attempts = Attempts::new(self.patience.left());
+        let asked = client.with_leader(&self.table, bucket, attempts, |server, left| {
+            let asked = client.fetch(server, shape, bucket, position, alone);
+            async move {
+                let fetched = asked.answer(left).await?;
+                check(&fetched, bucket)?;
+                Ok(fetched)
+            }
+        });
         asked.await
     }
 
