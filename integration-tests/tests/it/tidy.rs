@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use integration_tests::package_directory;
 
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "millrace",
     "frontend",
     "backend",
     "union-read",
     "paimon-scan",
     "fluss-scan",
+    "fluss-sim",
     "mysql-protocol",
     "sql-functions",
     "proto",

@@ -1,0 +1,112 @@
+//! What goes wrong with a call, decided by a script per call.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use fluss_scan::messages::Call;
+
+use crate::cluster::Cluster;
+
+/// A call that reached a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The server.
+    pub server: i32,
+    /// Which connection, counted over the whole cluster.
+    pub connection: u64,
+    /// The call's id in the protocol.
+    pub api: i16,
+    /// How many calls of this kind came before, at any server.
+    pub nth: u64,
+    /// How many calls came before on this connection.
+    pub nth_on_connection: u64,
+}
+
+impl Asked {
+    /// Whether it is this call.
+    pub fn is<C: Call>(&self) -> bool {
+        self.api == C::API
+    }
+}
+
+/// What happens to a call instead of its answer, or to the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// No answer ever; the connection stays.
+    Silence,
+    /// The answer comes after this time.
+    Late(Duration),
+    /// The connection ends behind this many bytes of the answer, length prefix included.
+    CutAt(usize),
+    /// The answer pauses behind this many bytes.
+    StallAt(usize, Duration),
+    /// This bit of the answer is the other one, counted from behind the length prefix, modulo its size.
+    FlipBit(usize),
+    /// Every bucket in the answer has this error instead; a whole error of calls that are not about buckets.
+    BucketError(i32),
+    /// The server fails at it with an unexpected exception.
+    Exception,
+    /// The server gives up the whole connection with a frame of type 2.
+    ServerFailure,
+}
+
+type Decide = Box<dyn FnMut(&Asked) -> Option<Fault> + Send>;
+
+/// The script of a cluster.
+#[derive(Default)]
+pub(crate) struct Script {
+    decide: Option<Decide>,
+    counts: BTreeMap<i16, u64>,
+    connections: u64,
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+impl Script {
+    pub(crate) fn connect(&mut self) -> u64 {
+        self.connections += 1;
+        self.connections
+    }
+
+    /// Counts a call and decides about it.
+    pub(crate) fn decide(
+        &mut self,
+        server: i32,
+        connection: u64,
+        api: i16,
+        nth_on_connection: u64,
+    ) -> Option<Fault> {
+        let count = self.counts.entry(api).or_default();
+        let nth = *count;
+        *count += 1;
+        let asked = Asked { server, connection, api, nth, nth_on_connection };
+        self.decide.as_mut().and_then(|decide| decide(&asked))
+    }
+}
+
+impl Cluster {
+    /// Decides about every call from now on.
+    pub fn set_script(&self, decide: impl FnMut(&Asked) -> Option<Fault> + Send + 'static) {
+        self.inner.script.lock().decide = Some(Box::new(decide));
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn clear_script(&self) {
+        self.inner.script.lock().decide = None;
+    }
+
+    /// How often a call came.
+    pub fn count<C: Call>(&self) -> u64 {
+        self.inner.script.lock().counts.get(&C::API).copied().unwrap_or(0)
+    }
+
+    /// How many connections were opened.
+    pub fn connections(&self) -> u64 {
+        self.inner.script.lock().connections
+    }
+}
