@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use fluss_scan::{
-    ChangeType, FlussClient, FlussType, LogBatch, LogScan, OffsetSpec, TableInfo, TablePath,
+    ChangeType, FlussClient, FlussType, LogBatch, LogScan, OffsetSpec, Schema, TableInfo, TablePath,
 };
 use futures::TryStreamExt;
 
@@ -82,16 +82,16 @@ pub fn columns() -> TableSpec {
 ///
 /// # Errors
 /// Never, for rows of these cases.
-pub fn batch(rows: &[Row], table: &TableInfo) -> CaseResult<RecordBatch> {
+pub fn batch(rows: &[Row], schema: &Schema) -> CaseResult<RecordBatch> {
     let mut arrays: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
         Arc::new(StringArray::from_iter(rows.iter().map(|row| row.name.clone()))),
         Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.n))),
     ];
-    if table.schema.columns.len() > arrays.len() {
+    if schema.columns.len() > arrays.len() {
         arrays.push(Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.extra))));
     }
-    Ok(RecordBatch::try_new(crate::arrow_schema(&table.schema), arrays)?)
+    Ok(RecordBatch::try_new(crate::arrow_schema(schema), arrays)?)
 }
 
 /// Columns as rows, by their names; what is not there is `None`.

@@ -238,6 +238,19 @@ impl Cluster {
         Ok(id)
     }
 
+    /// The present schema of a table.
+    ///
+    /// # Errors
+    /// `Missing`.
+    pub fn schema(&self, path: &TablePath) -> Result<Arc<Schema>> {
+        Ok(self.state().table(path)?.schema())
+    }
+
+    /// When the last batch was written, milliseconds since 1970.
+    pub fn clock(&self) -> i64 {
+        self.state().clock
+    }
+
     /// Drops a table.
     ///
     /// # Errors

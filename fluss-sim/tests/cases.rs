@@ -16,13 +16,13 @@ struct Simulated {
 }
 
 impl Simulated {
-    fn new(version: Version) -> Self {
+    fn new(version: Version) -> CaseResult<Self> {
         let cluster = Cluster::new(version, 2, 7);
-        let remote = tempfile::tempdir().unwrap();
+        let remote = tempfile::tempdir()?;
         cluster.set_remote_directory(remote.path());
-        let options = ClientOptions::new("coordinator:9123", &BTreeMap::new()).unwrap();
+        let options = ClientOptions::new("coordinator:9123", &BTreeMap::new())?;
         let client = FlussClient::over(Arc::new(InProcess(cluster.clone())), options);
-        Self { cluster, client: Arc::new(client), _remote: remote }
+        Ok(Self { cluster, client: Arc::new(client), _remote: remote })
     }
 
     async fn bucket(&self, path: &TablePath) -> CaseResult<Bucket> {
@@ -43,7 +43,7 @@ impl World for Simulated {
 
     async fn write(&self, path: &TablePath, rows: &[Row]) -> CaseResult {
         let table = self.client.table_info(path).await?;
-        let (bucket, batch) = (table.bucket(None, 0), cases::batch(rows, &table)?);
+        let (bucket, batch) = (table.bucket(None, 0), cases::batch(rows, &table.schema)?);
         if table.schema.primary_key.is_empty() {
             self.cluster.append(bucket, &batch)?;
         } else {
@@ -54,7 +54,7 @@ impl World for Simulated {
 
     async fn delete(&self, path: &TablePath, rows: &[Row]) -> CaseResult {
         let table = self.client.table_info(path).await?;
-        self.cluster.delete(table.bucket(None, 0), &cases::batch(rows, &table)?)?;
+        self.cluster.delete(table.bucket(None, 0), &cases::batch(rows, &table.schema)?)?;
         Ok(())
     }
 
@@ -81,13 +81,13 @@ macro_rules! cases {
 
             #[tokio::test]
             async fn on_0_9() {
-                let $world = &Simulated::new(Version::V0_9);
+                let $world = &Simulated::new(Version::V0_9).unwrap();
                 $case.await.unwrap();
             }
 
             #[tokio::test]
             async fn on_1_0() {
-                let $world = &Simulated::new(Version::V1_0);
+                let $world = &Simulated::new(Version::V1_0).unwrap();
                 $case.await.unwrap();
             }
         }

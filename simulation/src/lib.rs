@@ -1,0 +1,20 @@
+//! Reads of a simulated Fluss in simulated time over a simulated network, one run per seed.
+//!
+//! A seed makes tables with a history, statements of a client and faults that hit them. Every statement must
+//! end in time, with exactly the rows of the model or with an error that a fault of the same run explains. The
+//! same seed gives the same run: time is turmoil's, and everything random comes from the seed.
+//!
+//! Read in this order:
+//!
+//! * [`model`]: what a bucket holds, kept apart from the server's own books
+//! * [`history`]: tables and their past; [`statement`]: what is asked and how an answer is judged
+//! * [`events`]: what goes wrong meanwhile; [`network`]: hosts and connections
+//! * [`run`]: one seed from its beginning to its judgement; [`states`]: the same for states under writes
+
+pub mod events;
+pub mod history;
+pub mod model;
+pub mod network;
+pub mod run;
+pub mod statement;
+pub mod states;
