@@ -83,9 +83,6 @@ impl Cluster {
                 Ok(ApiVersionsAnswer { versions: listed(version, is_coordinator) })
             }),
             Authenticate::API => answer(body, |call| authenticate(state, &call)),
-            _ if asking.forced.is_some() && !is_about_buckets(api) => {
-                Answer::Error((asking.forced.unwrap_or_default(), "as scripted".into()))
-            }
             ListDatabases::API => {
                 answer::<ListDatabases>(body, |_| metadata::list_databases(state))
             }
@@ -105,19 +102,6 @@ impl Cluster {
             _ => Answer::Silence,
         }
     }
-}
-
-fn is_about_buckets(api: i16) -> bool {
-    [
-        ListOffsets::API,
-        FetchLog::API,
-        LimitScan::API,
-        ScanKv::API,
-        Lookup::API,
-        PrefixLookup::API,
-        GetTableStats::API,
-    ]
-    .contains(&api)
 }
 
 fn answer<C: Call + Default>(

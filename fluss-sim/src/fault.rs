@@ -43,7 +43,7 @@ pub enum Fault {
     StallAt(usize, Duration),
     /// This bit of the answer is the other one, counted from behind the length prefix, modulo its size.
     FlipBit(usize),
-    /// Every bucket in the answer has this error instead; a whole error of calls that are not about buckets.
+    /// Every bucket in the answer has this error instead; nothing happens to calls that are not about buckets.
     BucketError(i32),
     /// The server fails at it with an unexpected exception.
     Exception,

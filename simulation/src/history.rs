@@ -106,11 +106,27 @@ impl History {
         Ok(())
     }
 
-    /// Writes one batch of some rows, or deletes their keys.
+    /// Writes one batch of some rows, or deletes their keys, and shows it.
     ///
     /// # Errors
     /// None.
     pub fn write(
+        &mut self,
+        cluster: &Cluster,
+        random: &mut StdRng,
+        at: usize,
+        deletes: bool,
+    ) -> CaseResult {
+        self.stage(cluster, random, at, deletes)?;
+        cluster.commit(self.buckets[at].bucket)?;
+        Ok(())
+    }
+
+    /// As [`History::write`], not shown yet.
+    ///
+    /// # Errors
+    /// None.
+    pub fn stage(
         &mut self,
         cluster: &Cluster,
         random: &mut StdRng,
@@ -122,9 +138,9 @@ impl History {
         let batch = cases::batch(&rows, &schema)?;
         let model = &mut self.buckets[at];
         match (self.kind, deletes) {
-            (Kind::Log, _) => cluster.append(model.bucket, &batch)?,
-            (_, false) => cluster.upsert(model.bucket, &batch)?,
-            (_, true) => cluster.delete(model.bucket, &batch)?,
+            (Kind::Log, _) => cluster.stage_append(model.bucket, &batch)?,
+            (_, false) => cluster.stage_upsert(model.bucket, &batch)?,
+            (_, true) => cluster.stage_delete(model.bucket, &batch)?,
         };
         if deletes {
             model.delete(&rows, cluster.clock());

@@ -13,8 +13,8 @@ use turmoil::net::{TcpListener, TcpStream};
 use turmoil::{Builder, Sim};
 
 const PORT: u16 = 9123;
-/// Messages take from none to this long.
-const LATENCY: Duration = Duration::from_millis(4);
+/// Messages take this long.
+const LATENCY: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(4)];
 const TICK: Duration = Duration::from_millis(1);
 /// No run takes longer, in simulated time.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -50,8 +50,8 @@ pub fn simulation(cluster: &Cluster, seed: u64) -> Sim<'static> {
     let mut sim = Builder::new()
         .rng_seed(seed)
         .tick_duration(TICK)
-        .min_message_latency(Duration::ZERO)
-        .max_message_latency(LATENCY)
+        .min_message_latency(LATENCY[0])
+        .max_message_latency(LATENCY[1])
         .simulation_duration(LONGEST)
         .tcp_capacity(1024)
         .build();

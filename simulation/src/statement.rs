@@ -142,15 +142,14 @@ fn projection(columns: usize, random: &mut StdRng) -> Option<Vec<usize>> {
     (!some.is_empty()).then_some(some)
 }
 
-/// A scan must make progress: every batch, and its end, has the deadline of one request and of one question about
-/// the table.
+/// A scan must make progress: every batch, and its end, has the deadline of one request.
 async fn scan(client: &Arc<FlussClient>, scan: LogScan) -> Answer {
     let range = scan.start..scan.end;
     let mut stream = pin!(client.scan_log(scan));
     let mut batches = vec![];
     let error = loop {
         let started = Instant::now();
-        match timeout(REQUEST + METADATA + SLACK, stream.try_next()).await {
+        match timeout(REQUEST + SLACK, stream.try_next()).await {
             Ok(Ok(Some(batch))) => batches.push(batch),
             Ok(Ok(None)) => break None,
             Ok(Err(error)) => break Some(error),

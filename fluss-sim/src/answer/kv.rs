@@ -124,7 +124,9 @@ fn open_scanner(
     }
     if let Some(found) = table.buckets.get_mut(&(partition_id, bucket.bucket)) {
         let applied = found.state.applied;
-        found.commit(applied);
+        let ends = found.log.batches.iter().map(crate::log::StoredBatch::next);
+        let shown = ends.filter(|end| *end >= applied).min();
+        found.commit(shown.unwrap_or(applied));
     }
     let values = rows(table, bucket)?.values().rev().map(|value| value.bytes.clone()).collect();
     let found = &table.buckets[&(partition_id, bucket.bucket)];
