@@ -51,6 +51,7 @@ pub(crate) struct Asking {
     pub(crate) server: i32,
     pub(crate) version: i16,
     pub(crate) forced: Option<i32>,
+    pub(crate) starves: bool,
 }
 
 /// What a server does about a call.

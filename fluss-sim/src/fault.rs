@@ -45,6 +45,8 @@ pub enum Fault {
     FlipBit(usize),
     /// Every bucket in the answer has this error instead; nothing happens to calls that are not about buckets.
     BucketError(i32),
+    /// A fetch finds its limits used up: no records and no error, which says nothing about the end of a log.
+    Starve,
     /// The server fails at it with an unexpected exception.
     Exception,
     /// The server gives up the whole connection with a frame of type 2.

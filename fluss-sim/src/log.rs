@@ -11,7 +11,7 @@ use crate::spec::TableSpec;
 /// Stands for the first offset of a log in a fetch.
 const EARLIEST: i64 = -2;
 /// Servers cut projected answers by what was written rather than by what is sent: they exceed limits by this.
-const PROJECTED_SLACK: usize = 4 << 10;
+const PROJECTED_SLACK: usize = 512;
 
 /// A batch as it was appended.
 #[derive(Debug, Clone)]
@@ -117,11 +117,12 @@ impl Log {
         spec: &TableSpec,
     ) -> crate::Result<Fetched> {
         let compression = encode::compression(spec.option("table.log.arrow.compression.type"));
-        let slack = if fetch.columns.is_some() { PROJECTED_SLACK } else { 0 };
+        let is_soft = fetch.columns.is_some() && (fetch.bytes_max > 0 || fetch.whole_first);
+        let slack = if is_soft { PROJECTED_SLACK } else { 0 };
         let mut bytes = BytesMut::new();
         let (mut filtered_end, mut limit) = (None, fetch.bytes_max + slack);
         for batch in batches {
-            if bytes.len() >= limit {
+            if bytes.len() >= limit && !(fetch.whole_first && bytes.is_empty()) {
                 break;
             }
             let pruned = fetch.predicate.zip(batch.statistics.as_ref());

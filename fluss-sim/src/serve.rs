@@ -95,7 +95,7 @@ impl Connection {
                 self.send(frame(id, Answer::Error(refusal)), None).await;
                 continue;
             }
-            let asking = Asking { server: self.server, version, forced: None };
+            let asking = Asking { server: self.server, version, forced: None, starves: false };
             if self.waits(asking, api, &body, id) {
                 continue;
             }
@@ -129,6 +129,7 @@ impl Connection {
     fn answer(&self, mut asking: Asking, api: i16, body: &Bytes, fault: &Option<Fault>) -> Answer {
         match fault {
             Some(Fault::BucketError(code)) => asking.forced = Some(*code),
+            Some(Fault::Starve) => asking.starves = true,
             Some(Fault::Exception) => {
                 return Answer::Error(exception("java.lang.RuntimeException: as scripted"));
             }

@@ -58,7 +58,11 @@ pub(super) fn fetch(
         return Err(exception(what));
     }
     let mut answer = FetchLogAnswer::default();
-    let mut budget = Budget { left: usize::try_from(call.max_bytes).unwrap_or(0), is_first: true };
+    let left = usize::try_from(call.max_bytes).unwrap_or(0);
+    let mut budget = Budget { left, is_first: true };
+    if asking.starves {
+        budget = Budget { left: 0, is_first: false };
+    }
     for table in &call.tables {
         let mut asked: Vec<&FetchBucket> = table.buckets.iter().collect();
         asked.shuffle(&mut state.random);
