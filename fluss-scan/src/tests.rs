@@ -1,5 +1,6 @@
 //! Tests of the whole client against recorded answers and a scripted server.
 
+mod batches;
 mod connection;
 mod kv;
 mod lanes;

@@ -1,8 +1,10 @@
 //! Record batches: header, change types, and an Arrow record batch without its schema.
 //!
-//! Header, little endian (Fluss's `DefaultLogRecordBatch`): `base offset i64 | length i32 of what follows |
-//! magic u8 | commit time i64 | crc32c u32 | schema id i16 | attributes u8 | last offset delta i32 |
-//! writer i64 | sequence i32 | count i32`, in version 1 also `statistics length i32 | statistics`.
+//! Header, little endian (Fluss's `LogRecordBatchFormat`): `base offset i64 | length i32 of what follows |
+//! magic u8 | commit time i64 | from version 2 on: leader epoch i32 | crc32c u32 | schema id i16 | attributes u8 |
+//! last offset delta i32 | writer i64 | sequence i32 | count i32 | from version 1 on: statistics length i32 |
+//! statistics`. Fluss up to 0.9 knew another version 1, with a leader epoch and without statistics, but never
+//! wrote it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,8 +21,9 @@ use crate::{Column, Error, Result};
 
 /// Bytes before those that the length counts.
 const PREFIX: usize = RawBatch::PREFIX;
-/// Bytes before those that the checksum covers.
-const CHECKED_FROM: usize = PREFIX + 1 + 8 + 4;
+/// The version whose batches hold statistics of their columns, and the one with the epoch of their leader.
+const STATISTICS: u8 = 1;
+const LEADER_EPOCH: u8 = 2;
 /// Attribute bit of logs whose records are all appended: no change types are written.
 const APPEND_ONLY: u8 = 1;
 /// Rows that one batch may hold, far more than a writer puts into one.
@@ -79,18 +82,22 @@ impl RawBatch {
         let mut cursor = Cursor::new(&bytes);
         cursor.take(PREFIX)?;
         let magic = cursor.u8()?;
-        if magic > 1 {
+        if magic > LEADER_EPOCH {
             return Err(Error::Unsupported(format!("record batches of version {magic}")));
         }
         cursor.i64()?;
+        if magic >= LEADER_EPOCH {
+            cursor.i32()?;
+        }
         let checksum = cursor.i32()?.cast_unsigned();
+        let checked = bytes.slice(bytes.len() - cursor.remaining()..);
         let schema_id = i32::from(cursor.i16()?);
         let attributes = cursor.u8()?;
         let last_delta = cursor.i32()?;
         cursor.i64()?;
         cursor.i32()?;
         let count = cursor.length()?;
-        if magic == 1 {
+        if magic >= STATISTICS {
             let statistics = cursor.length()?;
             cursor.take(statistics)?;
         }
@@ -109,7 +116,7 @@ impl RawBatch {
             count,
             append_only: attributes & APPEND_ONLY != 0,
             checksum,
-            checked: bytes.slice(CHECKED_FROM..),
+            checked,
             body: bytes.slice(bytes.len() - cursor.remaining()..),
         })
     }
