@@ -22,7 +22,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use tokio::time::Instant;
 
-use crate::log::{ChangeType, LogScan};
+use crate::log::{ChangeTypes, LogScan};
 use crate::messages::{LimitScan, ScanKv};
 use crate::table::{Bucket, Schema, TableInfo};
 use crate::{Error, FlussClient, OffsetSpec, Result};
@@ -49,7 +49,7 @@ pub struct KvState {
     pub offset: i64,
     /// Rows, then changes in the order of their offsets: the last one of a key is its state. An empty list of
     /// change types means rows.
-    pub changes: Vec<(RecordBatch, Vec<ChangeType>)>,
+    pub changes: Vec<(RecordBatch, ChangeTypes)>,
 }
 
 impl FlussClient {
@@ -100,7 +100,7 @@ impl FlussClient {
         }
         let records = answer.records.unwrap_or_default();
         self.check_size(records.len(), bucket)?;
-        let mut changes = vec![(self.decode(scan, &[records]).await?, vec![])];
+        let mut changes = vec![(self.decode(scan, &[records]).await?, ChangeTypes::default())];
         if start < end {
             let window = LogScan {
                 table: scan.table.clone(),

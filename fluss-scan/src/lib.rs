@@ -35,7 +35,9 @@ mod tests;
 pub use client::{FlussClient, OffsetSpec};
 pub use error::{Error, Result};
 pub use kv::{KvScan, KvState};
-pub use log::{ChangeType, Comparison, Filter, FilterValue, LogBatch, LogScan, has_statistics};
+pub use log::{
+    ChangeType, ChangeTypes, Comparison, Filter, FilterValue, LogBatch, LogScan, has_statistics,
+};
 pub use options::ClientOptions;
 pub use table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};
 pub use types::{Column, FlussType};

@@ -37,7 +37,7 @@ impl KvState {
             let columns: Vec<ArrayRef> = key.iter().map(|k| rows.column(*k).clone()).collect();
             let keys = converter.convert_columns(&columns).map_err(unsupported)?;
             for (row, key) in keys.iter().enumerate() {
-                if change_types.get(row).is_none_or(|change| change.sets()) {
+                if change_types.sets(row) {
                     live.insert(key.owned(), (batch, row));
                 } else {
                     live.remove(&key.owned());

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{KvScan, KvState};
 use crate::client::{Attempts, bucket_error};
 use crate::error::code;
+use crate::log::ChangeTypes;
 use crate::messages::{ScanKv, ScanKvAnswer, ScanKvBucket};
 use crate::table::Bucket;
 use crate::{Error, FlussClient, Result};
@@ -54,7 +55,7 @@ impl FlussClient {
         }
         drop(scanner);
         let rows = self.decode(scan, &parts).await?;
-        Ok(KvState { offset, changes: vec![(rows, vec![])] })
+        Ok(KvState { offset, changes: vec![(rows, ChangeTypes::default())] })
     }
 
     /// Opens a scanner at the leader of a bucket, or its successor.

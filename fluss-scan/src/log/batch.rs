@@ -10,12 +10,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::Buffer;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::read_record_batch;
 use bytes::Bytes;
 
-use super::{ChangeType, layout};
+use super::{ChangeTypes, layout};
 use crate::cursor::Cursor;
 use crate::{Column, Error, Result};
 
@@ -130,17 +129,14 @@ impl RawBatch {
         Err(Error::corrupt(format!("the checksum of the batch at {}", self.base_offset)))
     }
 
-    /// The records, in the columns that they were written or projected with.
-    pub(super) fn decode(&self, columns: &[&Column]) -> Result<(RecordBatch, Vec<ChangeType>)> {
+    /// The records of an ARROW log, in the columns that they were written or projected with.
+    pub(super) fn decode(&self, columns: &[&Column]) -> Result<(RecordBatch, ChangeTypes)> {
         let mut cursor = Cursor::new(&self.body);
         let change_types = if self.append_only { &[][..] } else { cursor.take(self.count)? };
-        let change_types = change_types.iter().map(|byte| {
-            let known = ChangeType::from_byte(*byte);
-            known.ok_or_else(|| Error::corrupt(format!("the change type {byte}")))
-        });
-        let change_types = change_types.collect::<Result<Vec<_>>>()?;
+        let change_types = ChangeTypes::new(change_types)?;
+        let message = self.body.slice(self.body.len() - cursor.remaining()..);
         let schema = Arc::new(Schema::new(columns.iter().map(|c| c.arrow()).collect::<Vec<_>>()));
-        let rows = decode_arrow(cursor, schema, self.count)?;
+        let rows = decode_arrow(&message, schema, self.count)?;
         if rows.num_rows() != self.count {
             let (rows, count) = (rows.num_rows(), self.count);
             return Err(Error::corrupt(format!("{rows} rows where {count} were announced")));
@@ -150,21 +146,22 @@ impl RawBatch {
 }
 
 /// An encapsulated Arrow message: `ffffffff | metadata length i32 | metadata | buffers`.
-fn decode_arrow(mut cursor: Cursor<'_>, schema: SchemaRef, rows: usize) -> Result<RecordBatch> {
+fn decode_arrow(bytes: &Bytes, schema: SchemaRef, rows: usize) -> Result<RecordBatch> {
+    let mut cursor = Cursor::new(bytes);
     if cursor.take(4)? != [0xff; 4] {
         return Err(Error::corrupt("no Arrow message where one should be"));
     }
     let metadata = cursor.length()?;
     let metadata = cursor.take(metadata)?;
-    let body = cursor.take(cursor.remaining())?;
+    let body = bytes.slice(bytes.len() - cursor.remaining()..);
     let message = arrow::ipc::root_as_message(metadata)
         .map_err(|e| Error::corrupt(format!("an Arrow message: {e}")))?;
     let batch = message
         .header_as_record_batch()
         .ok_or_else(|| Error::corrupt("an Arrow message without a record batch"))?;
-    layout::check(&batch, body, schema.fields(), rows)?;
-    // copied, since Arrow wants alignment and the body begins anywhere
-    let buffer = Buffer::from(body);
-    read_record_batch(&buffer, batch, schema, &HashMap::new(), None, &message.version())
+    layout::check(&batch, &body, schema.fields(), rows)?;
+    // not copied although it begins anywhere: the reader copies those buffers that must be aligned and are not,
+    // which leaves out text and all that it decompresses
+    read_record_batch(&body.into(), batch, schema, &HashMap::new(), None, &message.version())
         .map_err(|e| Error::corrupt(format!("an Arrow record batch: {e}")))
 }

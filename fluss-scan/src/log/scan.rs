@@ -143,16 +143,14 @@ impl Reader {
                 .ok_or_else(|| Error::corrupt(format!("no column {c} in a batch")))
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        let (rows, mut change_types) = raw.decode(&columns)?;
+        let (rows, change_types) = raw.decode(&columns)?;
         // offsets are dense inside a batch with records
         let from = self.source.position();
         let skip = usize::try_from(from - raw.base_offset).unwrap_or(usize::MAX).min(raw.count);
         let until = usize::try_from(self.end - raw.base_offset).unwrap_or(0).min(raw.count);
         let length = until.saturating_sub(skip);
         let rows = self.arrange(&rows.slice(skip, length), &sent, written)?;
-        if !change_types.is_empty() {
-            change_types = change_types.drain(skip..skip + length).collect();
-        }
+        let change_types = change_types.slice(skip..skip + length);
         let next_offset = raw.next_offset.min(self.end);
         Ok(LogBatch { rows, change_types, base_offset: from, next_offset })
     }

@@ -31,7 +31,7 @@ pub(super) fn joined(batches: &[LogBatch]) -> RecordBatch {
 }
 
 fn changes(batches: &[LogBatch]) -> Vec<ChangeType> {
-    batches.iter().flat_map(|batch| batch.change_types.clone()).collect()
+    batches.iter().flat_map(|batch| batch.change_types.iter()).collect()
 }
 
 fn scan(table_id: i64, start: i64, end: i64, projection: Option<Vec<usize>>) -> LogScan {

@@ -2,7 +2,7 @@
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use fluss_scan::ChangeType;
+use fluss_scan::ChangeTypes;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 
@@ -33,7 +33,7 @@ impl Fold {
     /// Applies one batch; `changes` has one entry per row, empty means that all rows are inserts.
     ///
     /// Returns the bytes that the fold has grown by, for the memory account.
-    pub fn apply(&mut self, batch: RecordBatch, changes: &[ChangeType]) -> Result<usize> {
+    pub fn apply(&mut self, batch: RecordBatch, changes: &ChangeTypes) -> Result<usize> {
         if !changes.is_empty() && changes.len() != batch.num_rows() {
             return Err(Error::Corrupt(format!(
                 "{} change types for {} rows",
@@ -46,8 +46,7 @@ impl Fold {
         let keys = self.key.encode(&batch)?;
         let before = self.key_bytes;
         for (row, key) in keys.iter().enumerate() {
-            let live = changes.get(row).is_none_or(|change| change.sets());
-            let version = live.then_some((batch_index, row as u32));
+            let version = changes.sets(row).then_some((batch_index, row as u32));
             match self.versions.entry_ref(key.as_ref()) {
                 EntryRef::Occupied(mut entry) => *entry.get_mut() = version,
                 EntryRef::Vacant(entry) => {
@@ -109,9 +108,9 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ChangeType::{Delete, Insert, UpdateAfter, UpdateBefore};
     use arrow::array::{AsArray, Int64Array};
     use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+    use fluss_scan::ChangeType::{self, Delete, Insert, UpdateAfter, UpdateBefore};
     use std::sync::Arc;
 
     fn key() -> Key {
@@ -132,7 +131,7 @@ mod tests {
                 ("v", Arc::new(values) as _),
             ])
             .unwrap();
-            assert!(fold.apply(batch, changes).unwrap() > 0);
+            assert!(fold.apply(batch, &changes.iter().copied().collect()).unwrap() > 0);
         }
         let tail = fold.finish().unwrap();
         let rows = tail.live.iter().flat_map(|b| {
@@ -163,7 +162,8 @@ mod tests {
     fn change_types_must_cover_the_rows() {
         let batch =
             RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from(vec![1, 2])) as _)]);
-        let error = Fold::new(key()).apply(batch.unwrap(), &[Insert]).unwrap_err();
+        let error =
+            Fold::new(key()).apply(batch.unwrap(), &[Insert].into_iter().collect()).unwrap_err();
         assert!(matches!(error, Error::Corrupt(_)));
     }
 }
