@@ -36,6 +36,10 @@ impl<'a> Cursor<'a> {
         Ok(self.array::<1>()?[0])
     }
 
+    pub(crate) fn i8(&mut self) -> Result<i8> {
+        Ok(i8::from_le_bytes(self.array()?))
+    }
+
     pub(crate) fn i16(&mut self) -> Result<i16> {
         Ok(i16::from_le_bytes(self.array()?))
     }

@@ -6,11 +6,11 @@
 //!   rows, with the log of `[e1, e2)` applied over them, are the state at `e2`: a key outside of that window
 //!   had one state throughout it, a key inside takes its last one.
 //!
-//! [`scanner`] is the first way, [`row`] decodes rows into columns, [`fold`] leaves the last state of each key.
+//! [`scanner`] is the first way, [`values`] finds the rows, [`fold`] leaves the last state of each key.
 
 mod fold;
-mod row;
 mod scanner;
+mod values;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -24,9 +24,10 @@ use tokio::time::Instant;
 
 use crate::log::{ChangeTypes, LogScan};
 use crate::messages::{LimitScan, ScanKv};
+use crate::row::{Decoder, RowFormat};
 use crate::table::{Bucket, Schema, TableInfo};
 use crate::{Error, FlussClient, OffsetSpec, Result};
-use row::{Decoder, values};
+use values::values;
 
 /// The bucket whose state to read.
 #[derive(Debug, Clone)]
@@ -56,19 +57,11 @@ impl FlussClient {
     /// Reads the state of a bucket.
     ///
     /// # Errors
-    /// `TooLarge` for a state beyond the limits of the options; `Unsupported` for key-value formats other
-    /// than COMPACTED; `NotFound`, `TimedOut`.
+    /// `TooLarge` for a state beyond the limits of the options; `Unsupported` for key-value formats
+    /// that are not known and columns that changed their type; `NotFound`, `TimedOut`.
     pub async fn scan_kv(self: &Arc<Self>, scan: KvScan) -> Result<KvState> {
         let table = &scan.table;
-        match table.properties.get("table.kv.format").map(String::as_str) {
-            None | Some("COMPACTED" | "compacted") => {}
-            Some(other) => {
-                return Err(Error::Unsupported(format!(
-                    "the state of table {} is in format {other}: only COMPACTED is read",
-                    table.path
-                )));
-            }
-        }
+        format_of(table)?;
         let bucket = table.bucket(scan.partition_id, scan.bucket);
         if self.leader_serves::<ScanKv>(table, bucket).await? {
             self.scan_snapshot(&scan, bucket).await
@@ -139,7 +132,7 @@ impl FlussClient {
 
     /// Rows of value batches as one batch in the columns that were asked for.
     async fn decode(&self, scan: &KvScan, parts: &[Bytes]) -> Result<RecordBatch> {
-        let mut decoder = Decoder::new(&scan.table, &scan.projection)?;
+        let mut decoder = decoder(&scan.table, &scan.projection)?;
         let mut schemas: HashMap<i32, Arc<Schema>> = HashMap::new();
         schemas.insert(scan.table.schema_id, Arc::new(scan.table.schema.clone()));
         let mut rested = Instant::now();
@@ -162,6 +155,26 @@ impl FlussClient {
     }
 }
 
+/// The format of the rows in a table's state.
+fn format_of(table: &TableInfo) -> Result<RowFormat> {
+    let Some(name) = table.properties.get("table.kv.format") else {
+        return Ok(RowFormat::Compacted);
+    };
+    RowFormat::named(name).ok_or_else(|| {
+        Error::Unsupported(format!("the state of table {} is in format {name}", table.path))
+    })
+}
+
+/// A decoder of the columns at `projection` of a table's present schema.
+fn decoder(table: &TableInfo, projection: &[usize]) -> Result<Decoder> {
+    let column = |i: &usize| {
+        let column = table.schema.columns.get(*i).cloned();
+        column.ok_or_else(|| Error::Unsupported(format!("a projection of column {i}")))
+    };
+    let columns = projection.iter().map(column).collect::<Result<Vec<_>>>()?;
+    Decoder::new(format_of(table)?, columns)
+}
+
 /// Decodes a value batch whose rows have the table's present schema; the number of rows.
 #[cfg(test)]
 pub(crate) fn decode_values(
@@ -169,9 +182,19 @@ pub(crate) fn decode_values(
     table: &TableInfo,
     projection: &[usize],
 ) -> Result<usize> {
-    let mut decoder = Decoder::new(table, projection)?;
+    decode_state(bytes, table, projection).map(|rows| rows.num_rows())
+}
+
+/// The rows of such a value batch.
+#[cfg(test)]
+pub(crate) fn decode_state(
+    bytes: &[u8],
+    table: &TableInfo,
+    projection: &[usize],
+) -> Result<RecordBatch> {
+    let mut decoder = decoder(table, projection)?;
     for (schema_id, row) in values(bytes)? {
         decoder.add(&table.schema, schema_id, row)?;
     }
-    Ok(decoder.finish()?.num_rows())
+    decoder.finish()
 }

@@ -5,6 +5,7 @@
 //! * [`options`]: addresses, credentials, limits
 //! * [`types`], [`table`]: what Fluss says about a table
 //! * [`client`]: metadata, leaders, offsets; [`connection`] and [`messages`] below it, [`network`] below both
+//! * [`row`]: rows in binary formats → columns
 //! * [`log`]: bounded reads of a bucket's log, local and tiered ([`store`]: where segments are tiered to)
 //! * [`kv`]: the current state of a primary-key bucket
 //! * [`Waiting`]: what a statement waits for
@@ -24,6 +25,7 @@ pub mod log;
 pub mod messages;
 pub mod network;
 pub mod options;
+mod row;
 mod store;
 pub mod table;
 pub mod types;

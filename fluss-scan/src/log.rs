@@ -5,11 +5,13 @@
 //! * [`remote`]: segments that were tiered to remote storage
 //! * [`filter`]: what servers may leave out
 //! * [`batch`]: the bytes of record batches → Arrow, once [`layout`] has looked at them
+//! * [`format`]: batches of rows → Arrow
 //! * [`changes`]: what each record does
 
 mod batch;
 mod changes;
 mod filter;
+mod format;
 mod layout;
 mod remote;
 mod scan;
@@ -41,13 +43,37 @@ pub(crate) fn decode_batches(
     schema: &crate::Schema,
     columns: &[usize],
 ) -> crate::Result<usize> {
-    let columns: Vec<_> = columns.iter().map(|c| &schema.columns[*c]).collect();
-    let (mut records, mut rows) = (records.clone(), 0);
+    let batches = decode_each(records, schema, format::LogFormat::Arrow, Some(columns), columns)?;
+    Ok(batches.iter().map(|(rows, _)| rows.num_rows()).sum())
+}
+
+/// Decodes all whole batches of a log in the format of this name, which hold all columns of the schema: those at the
+/// `kept` positions.
+#[cfg(test)]
+pub(crate) fn decode_log(
+    records: &bytes::Bytes,
+    schema: &crate::Schema,
+    format: &str,
+    kept: &[usize],
+) -> crate::Result<Vec<(RecordBatch, ChangeTypes)>> {
+    let rows = crate::row::RowFormat::named(format).map(format::LogFormat::Rows);
+    decode_each(records, schema, rows.unwrap_or(format::LogFormat::Arrow), None, kept)
+}
+
+#[cfg(test)]
+fn decode_each(
+    records: &bytes::Bytes,
+    schema: &crate::Schema,
+    format: format::LogFormat,
+    sent: Option<&[usize]>,
+    kept: &[usize],
+) -> crate::Result<Vec<(RecordBatch, ChangeTypes)>> {
+    let (mut records, mut decoded) = (records.clone(), vec![]);
     while let Some((raw, rest)) = batch::RawBatch::split(&records)? {
         if raw.count > 0 {
-            rows += raw.decode(&columns)?.0.num_rows();
+            decoded.push(raw.decode(format, schema, sent, kept)?);
         }
         records = rest;
     }
-    Ok(rows)
+    Ok(decoded)
 }

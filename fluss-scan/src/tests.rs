@@ -2,6 +2,7 @@
 
 mod batches;
 mod connection;
+mod formats;
 mod kv;
 mod lanes;
 mod log;

@@ -129,14 +129,28 @@ impl RawBatch {
         Err(Error::corrupt(format!("the checksum of the batch at {}", self.base_offset)))
     }
 
-    /// The records of an ARROW log, in the columns that they were written or projected with.
-    pub(super) fn decode(&self, columns: &[&Column]) -> Result<(RecordBatch, ChangeTypes)> {
+    /// Whether all records are appended.
+    pub(super) fn append_only(&self) -> bool {
+        self.append_only
+    }
+
+    /// What follows the header.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The records of an ARROW log, which has these columns; those at the `kept` positions among them.
+    pub(super) fn decode_columns(
+        &self,
+        columns: &[&Column],
+        kept: &[usize],
+    ) -> Result<(RecordBatch, ChangeTypes)> {
         let mut cursor = Cursor::new(&self.body);
         let change_types = if self.append_only { &[][..] } else { cursor.take(self.count)? };
         let change_types = ChangeTypes::new(change_types)?;
         let message = self.body.slice(self.body.len() - cursor.remaining()..);
         let schema = Arc::new(Schema::new(columns.iter().map(|c| c.arrow()).collect::<Vec<_>>()));
-        let rows = decode_arrow(&message, schema, self.count)?;
+        let rows = decode_arrow(&message, schema, kept, self.count)?;
         if rows.num_rows() != self.count {
             let (rows, count) = (rows.num_rows(), self.count);
             return Err(Error::corrupt(format!("{rows} rows where {count} were announced")));
@@ -146,7 +160,12 @@ impl RawBatch {
 }
 
 /// An encapsulated Arrow message: `ffffffff | metadata length i32 | metadata | buffers`.
-fn decode_arrow(bytes: &Bytes, schema: SchemaRef, rows: usize) -> Result<RecordBatch> {
+fn decode_arrow(
+    bytes: &Bytes,
+    schema: SchemaRef,
+    kept: &[usize],
+    rows: usize,
+) -> Result<RecordBatch> {
     let mut cursor = Cursor::new(bytes);
     if cursor.take(4)? != [0xff; 4] {
         return Err(Error::corrupt("no Arrow message where one should be"));
@@ -162,6 +181,7 @@ fn decode_arrow(bytes: &Bytes, schema: SchemaRef, rows: usize) -> Result<RecordB
     layout::check(&batch, &body, schema.fields(), rows)?;
     // not copied although it begins anywhere: the reader copies those buffers that must be aligned and are not,
     // which leaves out text and all that it decompresses
-    read_record_batch(&body.into(), batch, schema, &HashMap::new(), None, &message.version())
+    let (body, kept) = (body.into(), (kept.len() < schema.fields().len()).then_some(kept));
+    read_record_batch(&body, batch, schema, &HashMap::new(), kept, &message.version())
         .map_err(|e| Error::corrupt(format!("an Arrow record batch: {e}")))
 }

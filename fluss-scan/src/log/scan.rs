@@ -9,6 +9,7 @@ use futures::stream::{self, Stream, TryStreamExt};
 use super::LogBatch;
 use super::batch::RawBatch;
 use super::filter::Filter;
+use super::format::LogFormat;
 use super::source::Source;
 use crate::table::{Schema, TableInfo};
 use crate::{Error, FlussClient, Result};
@@ -39,7 +40,8 @@ impl FlussClient {
     ///
     /// # Errors
     /// `OffsetOutOfRange` when the log does not hold `start`; `TimedOut` when nothing comes for the request
-    /// timeout; `Unsupported` for log formats other than ARROW, and filters that servers cannot judge; `Corrupt`.
+    /// timeout; `Unsupported` for log formats that are not known, columns that changed their type, and filters that
+    /// servers cannot judge; `Corrupt`.
     pub fn scan_log(
         self: &Arc<Self>,
         scan: LogScan,
@@ -59,6 +61,7 @@ impl FlussClient {
 struct Reader {
     client: Arc<FlussClient>,
     table: TableInfo,
+    format: LogFormat,
     source: Source,
     /// Positions of the wanted columns in the present schema.
     wanted: Vec<usize>,
@@ -71,15 +74,7 @@ struct Reader {
 impl Reader {
     fn new(client: Arc<FlussClient>, scan: LogScan) -> Result<Self> {
         let LogScan { table, partition_id, bucket, start, end, projection, filter } = scan;
-        match table.properties.get("table.log.format").map(String::as_str) {
-            None | Some("ARROW" | "arrow") => {}
-            Some(other) => {
-                return Err(Error::Unsupported(format!(
-                    "the log of table {} is in format {other}: only ARROW is read",
-                    table.path
-                )));
-            }
-        }
+        let format = LogFormat::of(&table)?;
         let columns = table.schema.columns.len();
         let wanted: Vec<usize> = projection.unwrap_or_else(|| (0..columns).collect());
         if wanted.is_empty()
@@ -90,13 +85,15 @@ impl Reader {
         }
         let fields = wanted.iter().map(|c| table.schema.columns[*c].arrow().with_nullable(true));
         let output = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
-        let pushed = (wanted.len() < columns).then(|| wanted.clone());
+        // servers refuse to cut rows to columns
+        let is_pushed = format == LogFormat::Arrow && wanted.len() < columns;
+        let pushed = is_pushed.then(|| wanted.clone());
         let filter = filter.map(|filter| filter.to_wire(&table)).transpose()?;
         let present = Arc::new(table.schema.clone());
         let bucket = table.bucket(partition_id, bucket);
         let range = start..end;
         let source = Source::new(Arc::clone(&client), table.clone(), bucket, range, pushed, filter);
-        Ok(Self { client, table, source, wanted, output, present, end })
+        Ok(Self { client, table, format, source, wanted, output, present, end })
     }
 
     /// The next records, `None` at the end.
@@ -132,35 +129,30 @@ impl Reader {
 
     /// The records of a batch from the position to the end of the scan, in the columns that were asked for.
     fn cut(&self, raw: &RawBatch, written: &Schema) -> Result<LogBatch> {
-        let sent: Vec<usize> = match self.source.projection() {
-            Some(pushed) => pushed.to_vec(),
-            None => (0..written.columns.len()).collect(),
+        let is_wanted = |position: &usize| {
+            let id = written.columns[*position].id;
+            self.wanted.iter().any(|wanted| self.present.columns[*wanted].id == id)
         };
-        let columns = sent.iter().map(|c| {
-            written
-                .columns
-                .get(*c)
-                .ok_or_else(|| Error::corrupt(format!("no column {c} in a batch")))
-        });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let (rows, change_types) = raw.decode(&columns)?;
+        let kept: Vec<usize> = (0..written.columns.len()).filter(is_wanted).collect();
+        let sent = self.source.projection();
+        let (rows, change_types) = raw.decode(self.format, written, sent, &kept)?;
         // offsets are dense inside a batch with records
         let from = self.source.position();
         let skip = usize::try_from(from - raw.base_offset).unwrap_or(usize::MAX).min(raw.count);
         let until = usize::try_from(self.end - raw.base_offset).unwrap_or(0).min(raw.count);
         let length = until.saturating_sub(skip);
-        let rows = self.arrange(&rows.slice(skip, length), &sent, written)?;
+        let rows = self.arrange(&rows.slice(skip, length), &kept, written)?;
         let change_types = change_types.slice(skip..skip + length);
         let next_offset = raw.next_offset.min(self.end);
         Ok(LogBatch { rows, change_types, base_offset: from, next_offset })
     }
 
     /// Columns of a batch by their ids, in the order that was asked for.
-    fn arrange(&self, rows: &RecordBatch, sent: &[usize], written: &Schema) -> Result<RecordBatch> {
+    fn arrange(&self, rows: &RecordBatch, kept: &[usize], written: &Schema) -> Result<RecordBatch> {
         let present = &self.present.columns;
         let columns = self.wanted.iter().zip(self.output.fields()).map(|(position, field)| {
             let column = &present[*position];
-            let found = sent.iter().position(|c| written.columns[*c].id == column.id);
+            let found = kept.iter().position(|c| written.columns[*c].id == column.id);
             match found {
                 Some(i) if rows.column(i).data_type() == field.data_type() => {
                     Ok(Arc::clone(rows.column(i)))
