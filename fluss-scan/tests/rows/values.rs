@@ -97,7 +97,7 @@ fn all_same<'a>(array: &dyn Array, expected: impl ExactSizeIterator<Item = &'a V
 
 /// The integer that stands for a time.
 fn integer(array: &dyn Array, row: usize) -> i64 {
-    let whole = arrow::array::ArrayData::from(array.to_data());
+    let whole = array.to_data();
     match array.data_type() {
         DataType::Time32(_) => whole.buffers()[0].typed_data::<i32>()[whole.offset() + row].into(),
         _ => whole.buffers()[0].typed_data::<i64>()[whole.offset() + row],
