@@ -9,10 +9,17 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.fluss.client.Connection;
+import org.apache.fluss.client.ConnectionFactory;
+import org.apache.fluss.client.table.Table;
+import org.apache.fluss.client.table.writer.AppendWriter;
+import org.apache.fluss.client.table.writer.UpsertWriter;
 import org.apache.fluss.compression.ArrowCompressionInfo;
 import org.apache.fluss.compression.ArrowCompressionType;
+import org.apache.fluss.config.Configuration;
 import org.apache.fluss.memory.UnmanagedPagedOutputView;
 import org.apache.fluss.metadata.Schema;
+import org.apache.fluss.metadata.TablePath;
 import org.apache.fluss.record.ChangeType;
 import org.apache.fluss.record.MemoryLogRecordsArrowBuilder;
 import org.apache.fluss.record.MemoryLogRecordsCompactedBuilder;
@@ -40,7 +47,14 @@ import org.apache.fluss.types.DecimalType;
 import org.apache.fluss.types.MapType;
 import org.apache.fluss.types.RowType;
 
-/** Writes the rows of {@code values.json} with Fluss's own writers, in every format: {@code Rows DIRECTORY}. */
+/**
+ * Writes rows with Fluss's own writers.
+ *
+ * <p>{@code Rows DIRECTORY}: those of {@code values.json} in every format, into files.
+ *
+ * <p>{@code Rows BOOTSTRAP DATABASE TABLE FILE}: into a table. The file has a JSON list of {@code ["upsert", ROW]}, {@code ["delete",
+ * ROW]} and {@code ["append", ROW]}, rows as in {@code values.json}.
+ */
 public final class Rows {
     private static final int SCHEMA_ID = 1;
     private static final ChangeType[] CHANGES = {
@@ -48,7 +62,46 @@ public final class Rows {
     };
 
     public static void main(String[] args) throws Exception {
-        Path directory = Path.of(args[0]);
+        if (args.length == 1) {
+            writeFiles(Path.of(args[0]));
+        } else {
+            writeTable(args[0], TablePath.of(args[1], args[2]), Path.of(args[3]));
+        }
+    }
+
+    private static void writeTable(String bootstrap, TablePath path, Path file) throws Exception {
+        JsonNode changes = new ObjectMapper().readTree(Files.readAllBytes(file));
+        Configuration configuration = new Configuration();
+        configuration.setString("bootstrap.servers", bootstrap);
+        try (Connection connection = ConnectionFactory.createConnection(configuration);
+                Table table = connection.getTable(path)) {
+            RowType type = table.getTableInfo().getRowType();
+            boolean appends = !table.getTableInfo().hasPrimaryKey();
+            AppendWriter append = appends ? table.newAppend().createWriter() : null;
+            UpsertWriter upsert = appends ? null : table.newUpsert().createWriter();
+            for (JsonNode change : changes) {
+                GenericRow row = (GenericRow) value(type, change.get(1));
+                switch (change.get(0).asText()) {
+                    case "append":
+                        append.append(row);
+                        break;
+                    case "upsert":
+                        upsert.upsert(row);
+                        break;
+                    case "delete":
+                        upsert.delete(row);
+                        break;
+                    default:
+                        throw new IllegalArgumentException(change.toString());
+                }
+            }
+            (appends ? append : upsert).flush();
+        }
+        // the client's threads are not daemons
+        Runtime.getRuntime().halt(0);
+    }
+
+    private static void writeFiles(Path directory) throws Exception {
         JsonNode json = new ObjectMapper().readTree(Files.readAllBytes(directory.resolve("values.json")));
         Schema schema = Schema.fromJsonBytes(json.get("schema").toString().getBytes("UTF-8"));
         RowType type = schema.getRowType();
