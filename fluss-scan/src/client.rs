@@ -3,6 +3,7 @@
 pub(crate) mod lanes;
 mod leaders;
 mod servers;
+mod spread;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use crate::{ClientOptions, Error, Result};
 use lanes::Lanes;
 use leaders::Leaders;
 use servers::Servers;
+
+pub(crate) use spread::{OfBucket, Spread};
 
 /// A client of one cluster. Connects when it is first asked something; shared by all statements.
 #[derive(Debug)]

@@ -78,6 +78,8 @@ pub(crate) mod code {
     pub(crate) const DATABASE_NOT_EXIST: i32 = 4;
     pub(crate) const TABLE_NOT_EXIST: i32 = 7;
     pub(crate) const NOT_LEADER: i32 = 12;
+    /// To GetTableStats: the server keeps no count.
+    pub(crate) const NO_ROW_COUNT: i32 = 15;
     pub(crate) const LOG_OFFSET_OUT_OF_RANGE: i32 = 19;
     pub(crate) const UNKNOWN_TABLE_OR_BUCKET: i32 = 21;
     pub(crate) const INVALID_COLUMN_PROJECTION: i32 = 34;

@@ -6,9 +6,11 @@
 //!   rows, with the log of `[e1, e2)` applied over them, are the state at `e2`: a key outside of that window
 //!   had one state throughout it, a key inside takes its last one.
 //!
-//! [`scanner`] is the first way, [`values`] finds the rows, [`fold`] leaves the last state of each key.
+//! [`scanner`] is the first way, [`values`] finds the rows, [`fold`] leaves the last state of each key;
+//! [`lookup`] asks for single keys.
 
 mod fold;
+mod lookup;
 mod scanner;
 mod values;
 
@@ -28,6 +30,8 @@ use crate::row::{Decoder, RowFormat};
 use crate::table::{Bucket, Schema, TableInfo};
 use crate::{Error, FlussClient, OffsetSpec, Result};
 use values::values;
+
+pub use lookup::{FoundRows, KeyLookup};
 
 /// The bucket whose state to read.
 #[derive(Debug, Clone)]

@@ -7,7 +7,8 @@
 //! * [`client`]: metadata, leaders, offsets; [`connection`] and [`messages`] below it, [`network`] below both
 //! * [`row`]: rows in binary formats → columns
 //! * [`log`]: bounded reads of a bucket's log, local and tiered ([`store`]: where segments are tiered to)
-//! * [`kv`]: the current state of a primary-key bucket
+//! * [`kv`]: the current state of a primary-key bucket, and single keys of it ([`key`]: how keys are stored);
+//!   [`stats`]: row counts
 //! * [`Waiting`]: what a statement waits for
 //!
 //! Coded against the protocol of Fluss 1.0 and negotiated per connection by ApiVersions, so that 0.9 servers
@@ -20,12 +21,14 @@ pub mod client;
 mod connection;
 mod cursor;
 pub mod error;
+mod key;
 pub mod kv;
 pub mod log;
 pub mod messages;
 pub mod network;
 pub mod options;
 mod row;
+mod stats;
 mod store;
 pub mod table;
 pub mod types;
@@ -36,7 +39,7 @@ mod tests;
 
 pub use client::{FlussClient, OffsetSpec};
 pub use error::{Error, Result};
-pub use kv::{KvScan, KvState};
+pub use kv::{FoundRows, KeyLookup, KvScan, KvState};
 pub use log::{
     ChangeType, ChangeTypes, Comparison, Filter, FilterValue, LogBatch, LogScan, has_statistics,
 };

@@ -22,7 +22,7 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// The longest frame that is accepted, bytes.
     pub frame_bytes_max: usize,
-    /// The largest state of one primary-key bucket that is read, encoded bytes.
+    /// The largest state of one primary-key bucket, or rows of one lookup, that are read, encoded bytes.
     pub state_bytes_max: usize,
     /// Options of the storage of remote log segments (`s3.*`); secrets among them.
     pub remote_storage: BTreeMap<String, String>,

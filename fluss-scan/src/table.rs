@@ -177,6 +177,19 @@ impl TableInfo {
         partition.and_then(|partition| partition.bucket_count).unwrap_or(self.bucket_count)
     }
 
+    /// Names of the columns by which Fluss finds a row in its partition: the primary key without the
+    /// partition keys, in the order of the primary key.
+    pub fn physical_key(&self) -> Vec<&str> {
+        let names = self.schema.primary_key.iter();
+        names.filter(|name| !self.partition_keys.contains(name)).map(String::as_str).collect()
+    }
+
+    /// The buckets of a partition (`None`: of an unpartitioned table).
+    pub fn buckets(&self, partition: Option<&PartitionInfo>) -> impl Iterator<Item = Bucket> {
+        let id = partition.map(|partition| partition.id);
+        (0..self.buckets_of(partition)).map(move |bucket| self.bucket(id, bucket))
+    }
+
     /// The bucket of this table with this number.
     pub fn bucket(&self, partition_id: Option<i64>, bucket: i32) -> Bucket {
         Bucket { table_id: self.table_id, partition_id, bucket }

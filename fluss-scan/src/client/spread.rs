@@ -1,0 +1,169 @@
+//! Calls about many buckets at once: each leader is asked about its own, several leaders at a time.
+
+use std::collections::HashMap;
+
+use futures::StreamExt;
+
+use super::{Attempts, FlussClient, bucket_error};
+use crate::messages::Call;
+use crate::table::{Bucket, TableInfo};
+use crate::{Error, Result};
+
+/// Requests that are under way at once.
+const REQUESTS_AT_ONCE: usize = 8;
+
+/// What an answer says about one of the buckets that it is about.
+pub(crate) struct OfBucket<T> {
+    pub(crate) partition_id: Option<i64>,
+    pub(crate) bucket: i32,
+    pub(crate) code: Option<i32>,
+    pub(crate) message: Option<String>,
+    pub(crate) found: T,
+}
+
+/// A question about many buckets, in parts of which each is about one.
+pub(crate) trait Spread {
+    /// The call that it is made of.
+    type Call: Call;
+    /// What is asked about one bucket.
+    type Part;
+    /// What is answered about one bucket.
+    type Found;
+    /// The weight of the parts of one request, which exceeds it with a single part only.
+    const WEIGHT_MAX: usize;
+
+    fn weight(part: &Self::Part) -> usize;
+    /// The request for parts that are about different buckets.
+    fn request(&self, parts: &[(Bucket, Self::Part)]) -> Self::Call;
+    fn by_bucket(answer: <Self::Call as Call>::Answer) -> Vec<OfBucket<Self::Found>>;
+    /// Takes what was answered; an error ends the question.
+    fn take(&mut self, bucket: Bucket, part: Self::Part, found: Self::Found) -> Result<()>;
+}
+
+impl FlussClient {
+    /// Asks all parts, and those again whose leader moved or failed with what may pass, until the time for
+    /// answers is up.
+    pub(crate) async fn ask_spread<S: Spread>(
+        &self,
+        table: &TableInfo,
+        mut parts: Vec<(Bucket, S::Part)>,
+        spread: &mut S,
+    ) -> Result<()> {
+        let mut attempts = Attempts::new(self.options.request_timeout);
+        let mut is_sure = false;
+        while !parts.is_empty() {
+            let requests = self.requests(table, parts, spread, &mut attempts).await?;
+            let share = attempts.share();
+            let asked = requests.into_iter().map(|(server, request, parts)| async move {
+                (self.servers.ask(server, &request, share).await, parts)
+            });
+            let mut answers = futures::stream::iter(asked).buffer_unordered(REQUESTS_AT_ONCE);
+            let mut again = vec![];
+            let mut failure = None;
+            while let Some((answer, asked)) = answers.next().await {
+                let mut by_bucket = match answer {
+                    Ok(answer) => of_buckets(S::by_bucket(answer)),
+                    Err(error) if attempts.may_pass(&error) => {
+                        failure = Some(error);
+                        again.extend(asked);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                for (bucket, part) in asked {
+                    let of_bucket = by_bucket.remove(&(bucket.partition_id, bucket.bucket));
+                    let of_bucket = of_bucket
+                        .ok_or_else(|| Error::corrupt(format!("no answer about {bucket}")))?;
+                    let code = of_bucket.code.unwrap_or(0);
+                    if code == 0 {
+                        spread.take(bucket, part, of_bucket.found)?;
+                        continue;
+                    }
+                    let message = of_bucket.message.unwrap_or_default();
+                    let error = bucket_error(code, &message, bucket);
+                    // a server that has just lost a bucket, or not yet got it, says that there is none
+                    let may_be_stale = matches!(error, Error::NotFound(_)) && !is_sure;
+                    if !may_be_stale && !attempts.may_pass(&error) {
+                        return Err(error);
+                    }
+                    failure = Some(error);
+                    again.push((bucket, part));
+                }
+            }
+            drop(answers);
+            if let (Some(error), Some((bucket, _))) = (failure, again.first()) {
+                is_sure = true;
+                self.leaders.forget(&again.iter().map(|(bucket, _)| *bucket).collect::<Vec<_>>());
+                attempts.pause_after(error, *bucket).await?;
+            }
+            parts = again;
+        }
+        Ok(())
+    }
+
+    /// Parts in requests to their leaders.
+    async fn requests<S: Spread>(
+        &self,
+        table: &TableInfo,
+        parts: Vec<(Bucket, S::Part)>,
+        spread: &S,
+        attempts: &mut Attempts,
+    ) -> Result<Vec<(i32, S::Call, Vec<(Bucket, S::Part)>)>> {
+        let mut buckets: Vec<Bucket> = parts.iter().map(|(bucket, _)| *bucket).collect();
+        buckets.sort_unstable();
+        buckets.dedup();
+        let by_leader = self.leaders_of(table, &buckets, attempts).await?;
+        let leaders = by_leader.iter().flat_map(|(leader, led)| led.iter().map(|b| (*b, *leader)));
+        let leaders: HashMap<Bucket, i32> = leaders.collect();
+        let mut of_leaders: HashMap<i32, Vec<(Bucket, S::Part)>> = HashMap::new();
+        for (bucket, part) in parts {
+            let leader = leaders.get(&bucket);
+            let leader = leader.ok_or_else(|| Error::corrupt(format!("no leader of {bucket}")))?;
+            of_leaders.entry(*leader).or_default().push((bucket, part));
+        }
+        let mut requests = vec![];
+        for (leader, parts) in of_leaders {
+            for parts in split::<S>(parts) {
+                requests.push((leader, spread.request(&parts), parts));
+            }
+        }
+        Ok(requests)
+    }
+}
+
+/// Splits parts so that no request is too heavy or names a bucket twice: a server would overlook one.
+fn split<S: Spread>(parts: Vec<(Bucket, S::Part)>) -> Vec<Vec<(Bucket, S::Part)>> {
+    let mut requests: Vec<Vec<(Bucket, S::Part)>> = vec![];
+    let mut weight = 0;
+    let mut nth: HashMap<Bucket, usize> = HashMap::new();
+    let mut rounds: Vec<Vec<(Bucket, S::Part)>> = vec![];
+    for (bucket, part) in parts {
+        let round = nth.entry(bucket).or_default();
+        if *round == rounds.len() {
+            rounds.push(vec![]);
+        }
+        rounds[*round].push((bucket, part));
+        *round += 1;
+    }
+    for round in rounds {
+        let mut is_new = true;
+        for (bucket, part) in round {
+            let more = S::weight(&part);
+            match requests.last_mut() {
+                Some(request) if !is_new && weight + more <= S::WEIGHT_MAX => {
+                    weight += more;
+                    request.push((bucket, part));
+                }
+                _ => {
+                    (weight, is_new) = (more, false);
+                    requests.push(vec![(bucket, part)]);
+                }
+            }
+        }
+    }
+    requests
+}
+
+fn of_buckets<T>(answers: Vec<OfBucket<T>>) -> HashMap<(Option<i64>, i32), OfBucket<T>> {
+    answers.into_iter().map(|answer| ((answer.partition_id, answer.bucket), answer)).collect()
+}
