@@ -3,6 +3,8 @@
 mod batches;
 mod connection;
 mod formats;
+mod key;
+mod keyed;
 mod kv;
 mod lanes;
 mod log;
