@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use futures::StreamExt;
 
 use super::{Attempts, FlussClient, bucket_error};
+use crate::error::code;
 use crate::messages::Call;
 use crate::table::{Bucket, TableInfo};
 use crate::{Error, Result};
@@ -60,10 +61,18 @@ impl FlussClient {
             let mut answers = futures::stream::iter(asked).buffer_unordered(REQUESTS_AT_ONCE);
             let mut again = vec![];
             let mut failure = None;
+            // a server that fails at all of its buckets has failed once
+            let mut is_survived = None;
+            let mut may_pass = |error: &Error| match error {
+                Error::Server { code: code::UNKNOWN_SERVER_ERROR, .. } => {
+                    *is_survived.get_or_insert_with(|| attempts.may_pass(error))
+                }
+                error => error.is_passing(),
+            };
             while let Some((answer, asked)) = answers.next().await {
                 let mut by_bucket = match answer {
                     Ok(answer) => of_buckets(S::by_bucket(answer)),
-                    Err(error) if attempts.may_pass(&error) => {
+                    Err(error) if may_pass(&error) => {
                         failure = Some(error);
                         again.extend(asked);
                         continue;
@@ -83,7 +92,7 @@ impl FlussClient {
                     let error = bucket_error(code, &message, bucket);
                     // a server that has just lost a bucket, or not yet got it, says that there is none
                     let may_be_stale = matches!(error, Error::NotFound(_)) && !is_sure;
-                    if !may_be_stale && !attempts.may_pass(&error) {
+                    if !may_be_stale && !may_pass(&error) {
                         return Err(error);
                     }
                     failure = Some(error);
