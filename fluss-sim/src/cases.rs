@@ -138,7 +138,8 @@ pub async fn read(
 ) -> fluss_scan::Result<Vec<LogBatch>> {
     let (start, end) = (range.start, range.end);
     let table = table.clone();
-    let scan = LogScan { table, partition_id: None, bucket: 0, start, end, projection };
+    let scan =
+        LogScan { table, partition_id: None, bucket: 0, start, end, projection, filter: None };
     client.scan_log(scan).try_collect().await
 }
 
@@ -159,7 +160,7 @@ pub fn records(
         let types = &batch.change_types;
         let count = batch.rows.num_rows();
         ensure(types.is_empty() || types.len() == count, || format!("{} types", types.len()))?;
-        let change = |i: usize| types.get(i).copied().unwrap_or(ChangeType::Append);
+        let change = |i: usize| types.get(i).unwrap_or(ChangeType::Append);
         let rows = rows(&batch.rows).into_iter().enumerate();
         all.extend(rows.map(|(i, row)| (batch.base_offset + i as i64, change(i), row)));
         next = batch.base_offset + count as i64;

@@ -118,7 +118,12 @@ impl Ask {
                 let bucket = history.buckets[*at].bucket;
                 let (partition_id, bucket) = (bucket.partition_id, bucket.bucket);
                 let (start, end, projection) = (*start, *end, projection.clone());
-                scan(client, LogScan { table, partition_id, bucket, start, end, projection }).await
+                let filter = None;
+                scan(
+                    client,
+                    LogScan { table, partition_id, bucket, start, end, projection, filter },
+                )
+                .await
             }
             Self::State { at, projection } => {
                 let bucket = history.buckets[*at].bucket;

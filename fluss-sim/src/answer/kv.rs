@@ -7,7 +7,7 @@ use fluss_scan::Bucket;
 use fluss_scan::messages::{
     GetTableStats, GetTableStatsAnswer, LimitScan, LimitScanAnswer, LookedUpBucket, LookedUpValue,
     LookedUpValues, Lookup, LookupAnswer, LookupBucket, PrefixLookedUpBucket, PrefixLookup,
-    PrefixLookupAnswer, ScanKv, ScanKvAnswer, ScanKvBucket, StatsOfBucket,
+    PrefixLookupAnswer, PrefixLookupBucket, ScanKv, ScanKvAnswer, ScanKvBucket, StatsOfBucket,
 };
 
 use super::{Asking, Failure, code, led, name};
@@ -164,8 +164,8 @@ fn next(state: &mut State, id: Bytes, wanted: usize, log_offset: Option<i64>) ->
 
 pub(super) fn lookup(state: &mut State, asking: Asking, call: &Lookup) -> LookupAnswer {
     let answer = |asked: &LookupBucket| {
-        let LookupBucket { partition_id, bucket, keys } = asked;
-        let found = find(state, asking, call.table_id, asked, |rows| {
+        let LookupBucket { partition_id, bucket, keys, .. } = asked;
+        let found = find(state, asking, bucket_of(call.table_id, *partition_id, *bucket), |rows| {
             let value = |key: &Bytes| LookedUpValue {
                 bytes: rows.get(key.as_ref()).map(|value| value.bytes.clone()),
             };
@@ -184,14 +184,15 @@ pub(super) fn prefix_lookup(
     asking: Asking,
     call: &PrefixLookup,
 ) -> PrefixLookupAnswer {
-    let answer = |asked: &LookupBucket| {
-        let found = find(state, asking, call.table_id, asked, |rows| {
+    let answer = |asked: &PrefixLookupBucket| {
+        let bucket = bucket_of(call.table_id, asked.partition_id, asked.bucket);
+        let found = find(state, asking, bucket, |rows| {
             let values = |prefix: &Bytes| {
                 let from = rows.range(prefix.to_vec()..);
                 let of_prefix = from.take_while(|(key, _)| key.starts_with(prefix));
                 LookedUpValues { values: of_prefix.map(|(_, value)| value.bytes.clone()).collect() }
             };
-            asked.keys.iter().map(values).collect::<Vec<_>>()
+            asked.prefixes.iter().map(values).collect::<Vec<_>>()
         });
         let (lists, (code, message)) = split(found);
         let (partition_id, bucket) = (asked.partition_id, asked.bucket);
@@ -201,14 +202,16 @@ pub(super) fn prefix_lookup(
     PrefixLookupAnswer { buckets: call.buckets.iter().map(answer).collect() }
 }
 
+fn bucket_of(table_id: i64, partition_id: Option<i64>, bucket: i32) -> Bucket {
+    Bucket { table_id, partition_id, bucket }
+}
+
 fn find<T>(
     state: &mut State,
     asking: Asking,
-    table_id: i64,
-    asked: &LookupBucket,
+    bucket: Bucket,
     find: impl FnOnce(&BTreeMap<Vec<u8>, Value>) -> T,
 ) -> Result<T, Failure> {
-    let bucket = Bucket { table_id, partition_id: asked.partition_id, bucket: asked.bucket };
     let table = led(state, asking, bucket)?;
     let spec = &table.spec;
     let has_prefix = !spec.bucket_keys.is_empty() && spec.bucket_keys != spec.primary_key;

@@ -68,7 +68,8 @@ pub(super) fn partitions(
         let values = table.spec.partition_keys.iter().zip(values);
         let value =
             |(key, value): (&String, &String)| KeyValue { key: key.clone(), value: value.clone() };
-        Partition { id: *id, spec: PartitionSpec { values: values.map(value).collect() } }
+        let spec = PartitionSpec { values: values.map(value).collect() };
+        Partition { id: *id, spec, bucket_count: None }
     };
     Ok(ListPartitionInfosAnswer { partitions: table.partitions.iter().map(partition).collect() })
 }
