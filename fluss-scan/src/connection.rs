@@ -3,7 +3,7 @@
 //! Frame: `length i32 | api i16 | version i16 | request id i32 | proto2` and back `length i32 | type u8 |
 //! request id i32 | proto2`, big endian; `length` counts what follows it, answers come in any order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -31,8 +31,9 @@ const SERVER_FAILURE: u8 = 2;
 /// a half-open connection looks like a server that thinks.
 const UNANSWERED_MAX: u32 = 2;
 
-/// Pending calls by request id; `None` once the connection is broken.
-type Pending = Arc<Mutex<Option<HashMap<i32, oneshot::Sender<Result<Bytes>>>>>>;
+/// Pending calls by request id; `None` once the connection is broken. In the order of the ids, so that a broken
+/// connection wakes its callers in the same order in every run of a simulation.
+type Pending = Arc<Mutex<Option<BTreeMap<i32, oneshot::Sender<Result<Bytes>>>>>>;
 
 /// A connection that is ready for calls: versions are known, the user is authenticated.
 #[derive(Debug)]
@@ -84,7 +85,7 @@ impl Connection {
 
     fn over(reader: Reader, writer: Writer, address: &str, options: &ClientOptions) -> Self {
         let (requests, queue) = mpsc::channel(CALLS_MAX);
-        let pending: Pending = Arc::new(Mutex::new(Some(HashMap::new())));
+        let pending: Pending = Arc::new(Mutex::new(Some(BTreeMap::new())));
         let cause = Arc::new(OnceLock::new());
         let unanswered = Arc::new(AtomicU32::new(0));
         let reading = Reading {
@@ -145,7 +146,7 @@ impl Connection {
     /// How many calls wait for an answer.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
-        self.pending.lock().as_ref().map_or(0, HashMap::len)
+        self.pending.lock().as_ref().map_or(0, BTreeMap::len)
     }
 
     /// Asks and waits for the answer, `within` at the longest.

@@ -23,6 +23,9 @@ const PORT: u16 = 9123;
 /// When the first batch is written, milliseconds since 1970; each write takes one.
 const EPOCH: i64 = 1_700_000_000_000;
 
+/// Bytes of one answer of a scan of a state, whatever is asked for.
+const SCAN_BYTES_MAX: usize = 10 << 20;
+
 /// Whether a server works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeState {
@@ -59,6 +62,7 @@ pub(crate) struct State {
     pub(crate) scanners: BTreeMap<Bytes, Scanner>,
     pub(crate) credentials: Option<(String, String)>,
     pub(crate) remote_directory: Option<PathBuf>,
+    pub(crate) scan_bytes_max: usize,
     /// Ids of tables, partitions, scanners, segments and connections are counted together.
     pub(crate) next_id: i64,
 }
@@ -144,6 +148,7 @@ impl Cluster {
             scanners: BTreeMap::new(),
             credentials: None,
             remote_directory: None,
+            scan_bytes_max: SCAN_BYTES_MAX,
             next_id: 0,
         };
         let nodes = (COORDINATOR..=servers).map(|id| (id, watch::Sender::new(NodeState::Up)));
@@ -200,6 +205,11 @@ impl Cluster {
     /// Where segments are tiered to: an absolute path.
     pub fn set_remote_directory(&self, directory: impl Into<PathBuf>) {
         self.state().remote_directory = Some(directory.into());
+    }
+
+    /// Cuts the answers of scans of states at this size, so that small states take several.
+    pub fn set_scan_bytes(&self, bytes_max: usize) {
+        self.state().scan_bytes_max = bytes_max;
     }
 
     /// Creates a table, and its database where that does not exist.

@@ -55,7 +55,7 @@ impl Cluster {
     pub fn expire(&self, bucket: Bucket, until: i64) -> Result<i64> {
         let mut state = self.state();
         let log = &mut state.bucket(bucket)?.log;
-        let until = until.min(log.high_watermark);
+        let until = until.clamp(log.start, log.high_watermark);
         let kept = log.batches.iter().position(|batch| batch.next() > until);
         let kept = kept.unwrap_or(log.batches.len());
         log.start = log.batches.get(kept).map_or(until, |batch| batch.base);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fluss_sim::cases::CaseResult;
+use fluss_sim::cases::{self, CaseResult, Row};
 use fluss_sim::fault::Fault;
 use fluss_sim::{COORDINATOR, Cluster, NodeState};
 use rand::rngs::StdRng;
@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use turmoil::Sim;
 
 use crate::history::History;
+use crate::model::Kind;
 use crate::network::host;
 use crate::statement::Happened;
 
@@ -46,6 +47,8 @@ pub enum Event {
     DropPartition,
     /// All scans of states end.
     ExpireScanners,
+    /// More rows come behind what is asked for.
+    Append(usize),
 }
 
 /// Events in the order of their times, and what calls suffer.
@@ -55,6 +58,8 @@ pub struct Events {
     pub planned: Vec<(Duration, Event)>,
     /// How many of a hundred calls fail in some way, and how many may.
     pub calls: (u32, u32),
+    /// The same of calls that are only slow, or fetch nothing for once: nobody may see anything of it.
+    pub weather: (u32, u32),
 }
 
 /// Faults begin within this time.
@@ -64,7 +69,18 @@ impl Events {
     /// Random events of a run; none in three of ten.
     pub fn random(history: &History, cluster: &Cluster, random: &mut StdRng) -> Self {
         let mut this = Self::default();
+        if random.random_bool(0.5) {
+            this.weather = (random.random_range(1..=50), random.random_range(1..=6));
+        }
+        if history.kind == Kind::Log && random.random_bool(0.4) {
+            for _ in 0..random.random_range(1..4) {
+                let at = Duration::from_millis(random.random_range(0..BEGIN));
+                this.planned
+                    .push((at, Event::Append(random.random_range(0..history.buckets.len()))));
+            }
+        }
         if random.random_bool(0.3) {
+            this.planned.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
             return this;
         }
         if random.random_bool(0.5) {
@@ -79,7 +95,8 @@ impl Events {
 
     /// Whether anything may go wrong.
     pub fn is_empty(&self) -> bool {
-        self.planned.is_empty() && self.calls.1 == 0
+        let mut planned = self.planned.iter();
+        planned.all(|(_, event)| matches!(event, Event::Append(_))) && self.calls.1 == 0
     }
 
     fn plan(&mut self, history: &History, cluster: &Cluster, random: &mut StdRng) {
@@ -127,8 +144,16 @@ impl Events {
     /// Lets the calls of a cluster fail as planned.
     pub fn script(&self, cluster: &Cluster, seed: u64) {
         let (percent, mut left) = self.calls;
+        let (slow, mut slow_left) = self.weather;
         let mut random = StdRng::seed_from_u64(seed);
         cluster.set_script(move |_| {
+            if slow_left > 0 && random.random_range(0..100) < slow {
+                slow_left -= 1;
+                let time = Duration::from_millis(random.random_range(1..20));
+                let bytes = random.random_range(0..2_000);
+                let faults = [Fault::Late(time), Fault::StallAt(bytes, time), Fault::Starve];
+                return faults.choose(&mut random).cloned();
+            }
             if left == 0 || random.random_range(0..100) >= percent {
                 return None;
             }
@@ -201,6 +226,14 @@ impl Events {
                     }
                 }
                 Event::ExpireScanners => cluster.expire_scanners(),
+                Event::Append(at) => {
+                    let model = &history.buckets[at];
+                    let rows: Vec<Row> = (0..3).map(|i| Row::new(model.end + i, 1)).collect();
+                    let schema = cluster.schema(&history.path)?;
+                    let batch = cases::batch(&rows, &schema)?;
+                    // a partition may have been dropped
+                    happened[at].written |= cluster.append(model.bucket, &batch).is_ok();
+                }
             }
         }
         Ok(())

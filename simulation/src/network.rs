@@ -72,15 +72,22 @@ pub fn simulation(cluster: &Cluster, seed: u64) -> Sim<'static> {
     sim
 }
 
+/// Sizes of frames that clients accept: small ones make servers tear batches.
+pub const FRAMES: [usize; 3] = [4 << 10, 16 << 10, 1 << 20];
+
 /// A client that knows the coordinator and one tablet server.
 ///
 /// # Errors
 /// Never, for these options.
-pub fn client(network: Arc<dyn Network>) -> fluss_scan::Result<Arc<FlussClient>> {
+pub fn client(
+    network: Arc<dyn Network>,
+    frame_bytes_max: usize,
+) -> fluss_scan::Result<Arc<FlussClient>> {
     let bootstrap = format!("{}:{PORT},{}:{PORT}", host(COORDINATOR), host(1));
     let mut options = ClientOptions::new(&bootstrap, &Default::default())?;
     options.connect_timeout = CONNECT;
     options.metadata_timeout = METADATA;
     options.request_timeout = REQUEST;
+    options.frame_bytes_max = frame_bytes_max;
     Ok(Arc::new(FlussClient::over(network, options)))
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use fluss_sim::cases::CaseResult;
 use futures::future::join_all;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::sync::Mutex;
 use tokio::time::sleep;
 
 use crate::events::{CLIENT, Events};
 use crate::history::{History, cluster};
-use crate::network::{Simulated, client, simulation};
+use crate::network::{FRAMES, Simulated, client, simulation};
 use crate::statement::{Answer, Ask, Happened, Verdict, judge};
 
 /// What came of one run.
@@ -51,11 +52,15 @@ pub fn run(seed: u64, directory: &Path) -> CaseResult<Outcome> {
         })
         .collect();
 
+    let frame = *FRAMES.choose(&mut random).unwrap_or(&FRAMES[0]);
+    if random.random_bool(0.5) {
+        cluster.set_scan_bytes(random.random_range(1..300));
+    }
     let mut sim = simulation(&cluster, random.random());
     let answers: Arc<Mutex<Vec<Answer>>> = Arc::default();
     let (asked, of, into) = (asks.clone(), Arc::clone(&history), Arc::clone(&answers));
     sim.client(CLIENT, async move {
-        let client = client(Arc::new(Simulated))?;
+        let client = client(Arc::new(Simulated), frame)?;
         let all = asked.iter().map(async |(delay, ask)| {
             sleep(*delay).await;
             ask.ask(&client, &of).await

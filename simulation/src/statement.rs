@@ -1,12 +1,14 @@
 //! What is asked, and how an answer is judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_scan::kv::KvScan;
-use fluss_scan::{ChangeType, Error, FlussClient, LogScan, OffsetSpec, TableInfo};
+use fluss_scan::{
+    ChangeType, Comparison, Error, Filter, FilterValue, FlussClient, LogScan, OffsetSpec, TableInfo,
+};
 use fluss_sim::cases::{self, Row};
 use futures::TryStreamExt;
 use rand::Rng;
@@ -34,6 +36,8 @@ pub enum Ask {
         end: i64,
         /// Columns; `None`: all.
         projection: Option<Vec<usize>>,
+        /// Batches may be left out by it.
+        filter: Option<Filter>,
     },
     /// The state.
     State {
@@ -100,7 +104,9 @@ impl Ask {
                 if start > end {
                     (start, end) = (end, start);
                 }
-                Self::Scan { at, start, end, projection: projection(columns, random) }
+                let filter =
+                    history.statistics.then(|| filter(random)).filter(|_| random.random_bool(0.6));
+                Self::Scan { at, start, end, projection: projection(columns, random), filter }
             }
         }
     }
@@ -114,16 +120,14 @@ impl Ask {
             Err(_) => return Answer::Hung(started.elapsed()),
         };
         match self {
-            Self::Scan { at, start, end, projection } => {
+            Self::Scan { at, start, end, projection, filter } => {
                 let bucket = history.buckets[*at].bucket;
                 let (partition_id, bucket) = (bucket.partition_id, bucket.bucket);
                 let (start, end, projection) = (*start, *end, projection.clone());
-                let filter = None;
-                scan(
-                    client,
-                    LogScan { table, partition_id, bucket, start, end, projection, filter },
-                )
-                .await
+                let filter = filter.clone();
+                let scan_of =
+                    LogScan { table, partition_id, bucket, start, end, projection, filter };
+                scan(client, scan_of).await
             }
             Self::State { at, projection } => {
                 let bucket = history.buckets[*at].bucket;
@@ -132,7 +136,7 @@ impl Ask {
             Self::Offsets(spec) => {
                 let buckets: Vec<i32> = history.buckets.iter().map(|b| b.bucket.bucket).collect();
                 let asked = client.offsets(&table, history.partition_id, &buckets, *spec);
-                match timeout(METADATA + SLACK, asked).await {
+                match timeout(REQUEST + SLACK, asked).await {
                     Ok(Ok(offsets)) => Answer::Offsets(offsets),
                     Ok(Err(error)) => Answer::Failed(error),
                     Err(_) => Answer::Hung(started.elapsed()),
@@ -145,6 +149,54 @@ impl Ask {
 fn projection(columns: usize, random: &mut StdRng) -> Option<Vec<usize>> {
     let some: Vec<usize> = (0..columns).filter(|_| random.random_bool(0.5)).collect();
     (!some.is_empty()).then_some(some)
+}
+
+/// Some condition on `id`, `name` or `n`.
+fn filter(random: &mut StdRng) -> Filter {
+    use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
+    let compare = |random: &mut StdRng| {
+        let all = [Equal, Less, LessOrEqual, Greater, GreaterOrEqual];
+        let comparison = *all.choose(random).unwrap_or(&Equal);
+        let value = random.random_range(-2..60);
+        match random.random_range(0..4) {
+            0 => Filter::Compare(1, comparison, FilterValue::Text(format!("n{value}-1"))),
+            1 => Filter::Compare(2, comparison, FilterValue::Integer(value)),
+            _ => Filter::Compare(0, comparison, FilterValue::Integer(value)),
+        }
+    };
+    match random.random_range(0..6) {
+        0 => Filter::And(vec![compare(random), compare(random)]),
+        1 => Filter::Or(vec![compare(random), compare(random)]),
+        2 => Filter::IsNull(random.random_range(1..=2)),
+        3 => Filter::IsNotNull(random.random_range(1..=2)),
+        _ => compare(random),
+    }
+}
+
+/// Whether a row is wanted.
+fn passes(filter: &Filter, row: &Row) -> bool {
+    let is_null = |column| if column == 1 { row.name.is_none() } else { row.n.is_none() };
+    match filter {
+        Filter::And(all) => all.iter().all(|filter| passes(filter, row)),
+        Filter::Or(all) => all.iter().any(|filter| passes(filter, row)),
+        Filter::IsNull(column) => is_null(*column),
+        Filter::IsNotNull(column) => !is_null(*column),
+        Filter::Compare(column, comparison, value) => {
+            let order = match value {
+                FilterValue::Text(text) => row.name.as_ref().map(|name| name.cmp(text)),
+                FilterValue::Integer(v) if *column == 0 => Some(row.id.cmp(v)),
+                FilterValue::Integer(v) => row.n.map(|n| i64::from(n).cmp(v)),
+                FilterValue::Decimal(_) | FilterValue::Timestamp(..) => None,
+            };
+            order.is_some_and(|order| match comparison {
+                Comparison::Equal => order.is_eq(),
+                Comparison::Less => order.is_lt(),
+                Comparison::LessOrEqual => order.is_le(),
+                Comparison::Greater => order.is_gt(),
+                Comparison::GreaterOrEqual => order.is_ge(),
+            })
+        }
+    }
 }
 
 /// A scan must make progress: every batch, and its end, has the deadline of one request.
@@ -205,6 +257,8 @@ pub struct Happened {
     pub expired: Option<i64>,
     /// The partition was dropped.
     pub dropped: bool,
+    /// Rows were appended behind what the model knows.
+    pub written: bool,
 }
 
 /// Judges an answer.
@@ -219,10 +273,15 @@ pub fn judge(
 ) -> Result<Verdict, String> {
     let all = (0..3 + usize::from(history.evolved)).collect::<Vec<_>>();
     match (ask, answer) {
-        (Ask::Scan { at, start, end, projection }, Answer::Records(found, error)) => {
-            let must = history.buckets[*at].range(*start, *end);
+        (Ask::Scan { at, start, end, projection, filter }, Answer::Records(found, error)) => {
+            let all_rows = history.buckets[*at].range(*start, *end);
+            let came: BTreeSet<i64> = found.iter().map(|(offset, ..)| *offset).collect();
+            // rows that do not pass may come or not; what came is compared all the same
+            let must = all_rows.into_iter().filter(|(offset, _, row)| {
+                came.contains(offset) || filter.as_ref().is_none_or(|filter| passes(filter, row))
+            });
             let columns = projection.as_ref().unwrap_or(&all);
-            let must = must.into_iter().map(|(offset, change, row)| {
+            let must = must.map(|(offset, change, row)| {
                 (offset, change, cases::cut(std::slice::from_ref(&row), columns).remove(0))
             });
             let must: Vec<_> = must.collect();
@@ -257,7 +316,10 @@ pub fn judge(
                     OffsetSpec::Latest => model.end,
                     OffsetSpec::Timestamp(time) => model.offset_at(*time),
                 });
-                if !right.map(Some).contains(&found) {
+                let is_later = happened.written
+                    && *spec == OffsetSpec::Latest
+                    && found.is_some_and(|found| found >= model.end);
+                if !is_later && !right.map(Some).contains(&found) {
                     return Err(format!("offset {found:?} of bucket {bucket}, not {right:?}"));
                 }
             }
@@ -269,7 +331,7 @@ pub fn judge(
         (Ask::Offsets(_), Answer::Failed(error)) => {
             let dropped = happened.iter().any(|one| one.dropped);
             let faults = happened.iter().any(|one| one.faults);
-            explain(error, &Happened { faults, expired: None, dropped })
+            explain(error, &Happened { faults, dropped, ..Default::default() })
         }
         (_, answer) => Err(format!("{answer:?}")),
     }

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::events::CLIENT;
 use crate::history::History;
 use crate::model::Kind;
-use crate::network::{METADATA, Simulated, client, simulation};
+use crate::network::{FRAMES, METADATA, Simulated, client, simulation};
 use crate::statement::{Answer, Happened, explain, state};
 
 /// How many writes a run has at least and at most.
@@ -63,6 +63,10 @@ pub fn run(version: Version, seed: u64, directory: &Path) -> CaseResult<Outcome>
     let path = history.path.clone();
     let history = Arc::new(Mutex::new(history));
     let has_faults = random.random_bool(0.2);
+    let frame = *FRAMES.choose(&mut random).unwrap_or(&FRAMES[0]);
+    if random.random_bool(0.5) {
+        cluster.set_scan_bytes(random.random_range(1..300));
+    }
     let mut sim = simulation(&cluster, random.random());
 
     let (of, writes) = (Arc::clone(&history), random.random_range(WRITES));
@@ -80,7 +84,7 @@ pub fn run(version: Version, seed: u64, directory: &Path) -> CaseResult<Outcome>
     let scans = random.random_range(1..=4);
     let models: Vec<_> = lock(&history).buckets.iter().map(|model| model.bucket).collect();
     sim.client(CLIENT, async move {
-        let client = client(Arc::new(Simulated))?;
+        let client = client(Arc::new(Simulated), frame)?;
         let table = timeout(METADATA, client.table_info(&path)).await??;
         for _ in 0..scans {
             sleep(Duration::from_millis(dice.random_range(0..20))).await;

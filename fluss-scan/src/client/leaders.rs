@@ -1,6 +1,6 @@
 //! Which tablet server leads which bucket.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -57,9 +57,9 @@ impl FlussClient {
         table: &TableInfo,
         buckets: &[Bucket],
         attempts: &mut Attempts,
-    ) -> Result<HashMap<i32, Vec<Bucket>>> {
+    ) -> Result<BTreeMap<i32, Vec<Bucket>>> {
         loop {
-            let mut by_leader: HashMap<i32, Vec<Bucket>> = HashMap::new();
+            let mut by_leader: BTreeMap<i32, Vec<Bucket>> = BTreeMap::new();
             let mut without = vec![];
             for bucket in buckets {
                 match self.leaders.get(bucket) {

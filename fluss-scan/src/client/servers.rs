@@ -1,6 +1,6 @@
 //! The servers of a cluster and the connections to them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ type Slot = AsyncMutex<Option<Arc<Connection>>>;
 #[derive(Debug, Default)]
 struct Known {
     coordinator: Option<String>,
-    tablet_servers: HashMap<i32, String>,
+    tablet_servers: BTreeMap<i32, String>,
     /// The address that answered last: asked first the next time.
     answered: Option<String>,
 }

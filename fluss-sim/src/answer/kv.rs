@@ -17,8 +17,6 @@ use crate::encode::value_batch;
 
 /// Open scans of one bucket.
 const SCANNERS_MAX: usize = 8;
-/// Bytes of one answer of a scan, whatever is asked for.
-const ANSWER_BYTES_MAX: usize = 10 << 20;
 
 /// The rows that scans of a bucket see; an error for a log table.
 fn rows(table: &Table, bucket: Bucket) -> Result<&BTreeMap<Vec<u8>, Value>, Failure> {
@@ -82,7 +80,7 @@ fn scanned(state: &mut State, asking: Asking, call: &ScanKv) -> Result<ScanKvAns
             format!("Out-of-order scan request: expected callSeqId={expected} but got {sequence}.");
         (code::BAD_SCAN, what)
     };
-    let wanted = usize::try_from(batch_bytes).unwrap_or(1).min(ANSWER_BYTES_MAX);
+    let wanted = usize::try_from(batch_bytes).unwrap_or(1).min(state.scan_bytes_max);
     if let Some(id) = &call.scanner_id {
         let unknown = "Unknown scanner ID. The session may have expired or never existed.";
         let scanner = state.scanners.get_mut(id).filter(|s| s.server == asking.server);
