@@ -43,6 +43,9 @@ pub enum Fault {
     StallAt(usize, Duration),
     /// This bit of the answer is the other one, counted from behind the length prefix, modulo its size.
     FlipBit(usize),
+    /// This bit of the first batch in a fetch's answer is the other one, counted from its checksum on, modulo what
+    /// follows: what a checksum covers, in a batch that has a right one.
+    FlipRecordBit(usize),
     /// Every bucket in the answer has this error instead; nothing happens to calls that are not about buckets.
     BucketError(i32),
     /// A fetch finds its limits used up: no records and no error, which says nothing about the end of a log.

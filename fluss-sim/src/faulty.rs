@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub struct Faulty {
     inner: Arc<dyn Network>,
     decide: Decide,
     counts: Mutex<BTreeMap<String, u64>>,
+    received: Mutex<Vec<Arc<AtomicU64>>>,
 }
 
 impl fmt::Debug for Faulty {
@@ -64,7 +66,17 @@ impl Faulty {
         inner: Arc<dyn Network>,
         decide: impl Fn(&Opening<'_>) -> Vec<WireFault> + Send + Sync + 'static,
     ) -> Self {
-        Self { inner, decide: Box::new(decide), counts: Mutex::default() }
+        Self {
+            inner,
+            decide: Box::new(decide),
+            counts: Mutex::default(),
+            received: Mutex::default(),
+        }
+    }
+
+    /// Bytes that were received on each connection, in the order in which they were opened.
+    pub fn received(&self) -> Vec<u64> {
+        self.received.lock().iter().map(|bytes| bytes.load(Ordering::Relaxed)).collect()
     }
 
     fn faults(&self, address: &str) -> Vec<WireFault> {
@@ -81,6 +93,8 @@ impl Network for Faulty {
     fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<(Reader, Writer)>> {
         async move {
             let mut faults = self.faults(address);
+            let received = Arc::<AtomicU64>::default();
+            self.received.lock().push(Arc::clone(&received));
             for fault in &faults {
                 match fault {
                     WireFault::Refused => return Err(io::ErrorKind::ConnectionRefused.into()),
@@ -93,8 +107,7 @@ impl Network for Faulty {
             let (reader, writer) = self.inner.connect(address).await?;
             let is_dropped = Arc::new(Mutex::new(false));
             let writer = FaultyWriter { inner: writer, is_dropped: Arc::clone(&is_dropped) };
-            let reader =
-                FaultyReader { inner: reader, position: 0, faults, stall: None, is_dropped };
+            let reader = FaultyReader { inner: reader, received, faults, stall: None, is_dropped };
             Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
         }
         .boxed()
@@ -113,7 +126,7 @@ impl WireFault {
 
 struct FaultyReader {
     inner: Reader,
-    position: u64,
+    received: Arc<AtomicU64>,
     /// The next one last.
     faults: Vec<WireFault>,
     stall: Option<Pin<Box<Sleep>>>,
@@ -134,8 +147,9 @@ impl AsyncRead for FaultyReader {
             }
             let fault = this.faults.last().copied();
             let until = fault.and_then(|fault| fault.position()).unwrap_or(u64::MAX);
-            if this.position < until {
-                let limit = usize::try_from(until - this.position).unwrap_or(usize::MAX);
+            let position = this.received.load(Ordering::Relaxed);
+            if position < until {
+                let limit = usize::try_from(until - position).unwrap_or(usize::MAX);
                 return this.read(cx, buffer, limit.min(buffer.remaining()), None);
             }
             match fault {
@@ -173,7 +187,7 @@ impl FaultyReader {
         if let (Some(bit), Some(first)) = (flip, read.first_mut()) {
             *first ^= 1 << (bit % 8);
         }
-        self.position += read.len() as u64;
+        self.received.fetch_add(read.len() as u64, Ordering::Relaxed);
         buffer.put_slice(read);
         Poll::Ready(Ok(()))
     }

@@ -135,7 +135,13 @@ impl Connection {
             }
             _ => {}
         }
-        self.cluster.answer(asking, api, body)
+        let answer = self.cluster.answer(asking, api, body);
+        match (fault, answer) {
+            (Some(Fault::FlipRecordBit(bit)), Answer::Message(message)) if api == FetchLog::API => {
+                Answer::Message(flip_record(message, *bit))
+            }
+            (_, answer) => answer,
+        }
     }
 
     /// Queues an answer, later where the fault says so.
@@ -186,6 +192,26 @@ fn is_empty(answer: &[u8]) -> bool {
     buckets.all(|b| {
         b.code.is_none() && b.remote.is_none() && b.records.as_ref().is_none_or(Bytes::is_empty)
     })
+}
+
+/// Bytes of a batch before its checksum.
+const BEFORE_CHECKSUM: usize = 21;
+
+fn flip_record(message: Vec<u8>, bit: usize) -> Vec<u8> {
+    let Ok(mut answer) = FetchLogAnswer::decode(&message[..]) else { return message };
+    let buckets = answer.tables.iter_mut().flat_map(|table| &mut table.buckets);
+    let mut records = buckets.filter_map(|bucket| bucket.records.as_mut());
+    let Some(first) = records.find(|records| records.len() > BEFORE_CHECKSUM) else {
+        return message;
+    };
+    // the length of the batch counts what follows it
+    let length = first.get(8..12).and_then(|length| length.try_into().ok()).map(i32::from_le_bytes);
+    let end = 12 + length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let bits = (end.min(first.len()) - BEFORE_CHECKSUM) * 8;
+    let mut bytes = first.to_vec();
+    bytes[BEFORE_CHECKSUM + bit % bits / 8] ^= 1 << (bit % 8);
+    *first = bytes.into();
+    answer.encode_to_vec()
 }
 
 /// Waits while the server is frozen.

@@ -10,9 +10,11 @@
 //! * [`history`]: tables and their past; [`statement`]: what is asked and how an answer is judged
 //! * [`events`]: what goes wrong meanwhile; [`network`]: hosts and connections
 //! * [`run`]: one seed from its beginning to its judgement; [`states`]: the same for states under writes
+//! * [`injected`]: one fault at one place, after a run without it that tells which places there are
 
 pub mod events;
 pub mod history;
+pub mod injected;
 pub mod model;
 pub mod network;
 pub mod run;
