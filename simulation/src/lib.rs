@@ -20,3 +20,14 @@ pub mod network;
 pub mod run;
 pub mod statement;
 pub mod states;
+
+/// The seeds of a test: of all, or of the one that `SEED` names, or of as many as `SEEDS` says. They are dealt out
+/// to so many parts, of which this is one.
+pub fn seeds(all: u64, part: u64, parts: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    if let Some(seed) = number("SEED") {
+        return if part == 0 { seed..seed + 1 } else { 0..0 };
+    }
+    let all = number("SEEDS").unwrap_or(all);
+    all * part / parts..all * (part + 1) / parts
+}

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use simulation::injected::{FLIP_ANYWHERE, FLIP_RECORD, KINDS, Outcome, run};
+use simulation::seeds;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
@@ -14,14 +15,9 @@ fn no_fault_makes_a_statement_hang_or_a_row_wrong() {
         PANICS.fetch_add(1, Ordering::Relaxed);
         usual(panic);
     }));
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let seeds = match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(200),
-    };
     let directory = tempfile::tempdir().unwrap();
     let mut kinds = vec![Outcome::default(); KINDS as usize];
-    for seed in seeds {
+    for seed in seeds(200, 0, 1) {
         let outcome = run(seed, directory.path()).unwrap_or_else(|e| panic!("SEED={seed}: {e}"));
         assert_eq!(PANICS.load(Ordering::Relaxed), 0, "SEED={seed}");
         let kind = &mut kinds[(seed % KINDS) as usize];

@@ -1,42 +1,27 @@
 //! A thousand seeds. `SEED=n` runs one alone, `SEEDS=n` so many.
 
-use std::ops::Range;
-
 use simulation::run::run;
+use simulation::seeds;
 
-fn seeds(shard: u64) -> Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    if let Some(seed) = number("SEED") {
-        return if shard == 0 { seed..seed + 1 } else { 0..0 };
-    }
-    let each = number("SEEDS").unwrap_or(1_000) / SHARDS;
-    shard * each..(shard + 1) * each
-}
-
-/// Tests that share the seeds: they run side by side.
-const SHARDS: u64 = 2;
-
-fn run_all(shard: u64) {
-    let directory = tempfile::tempdir().unwrap();
+/// One of two halves: they run side by side.
+fn half(part: u64) -> Result<(), String> {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let (mut right, mut explained) = ([0, 0], 0);
-    for seed in seeds(shard) {
-        match run(seed, directory.path()) {
-            Ok(outcome) => {
-                right[usize::from(outcome.has_faults)] += outcome.right;
-                explained += outcome.explained.len();
-            }
-            Err(wrong) => panic!("SEED={seed}: {wrong}"),
-        }
+    for seed in seeds(1_000, part, 2) {
+        let outcome = run(seed, directory.path()).map_err(|e| format!("SEED={seed}: {e}"))?;
+        right[usize::from(outcome.has_faults)] += outcome.right;
+        explained += outcome.explained.len();
     }
     println!("{} right without faults, {} with; {explained} errors explained", right[0], right[1]);
+    Ok(())
 }
 
 #[test]
 fn the_first_half() {
-    run_all(0);
+    half(0).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
 #[test]
 fn the_second_half() {
-    run_all(1);
+    half(1).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
