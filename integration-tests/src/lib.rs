@@ -6,19 +6,21 @@
 //!   child processes; verbs on them ([`Node`]); tables ([`TableSpec`]); waiting for the lake, KV snapshots and remote
 //!   log segments.
 //! - [`Writer`] and [`Value`]: rows written with `fluss-rs`, which shares no code with our reader.
-//! - [`Cluster::oracle`]: Flink's batch union read as a second opinion.
+//! - [`Cluster::oracle`]: Flink's batch union read as a second opinion. [`Cluster::java`]: programs over Fluss's own client.
 //! - [`Deployment`]: Millrace itself as processes over such a cluster.
 //! - [`shared_cluster`]: one cluster for all tests of a binary.
 //! - [`demo`]: the tables and the endless writer of the demo; [`show`]: the demo itself.
 //! - `src/bin/lab.rs`: the same from the command line. `lab/`: the artifacts, fetched with Maven.
 //!
-//! Deliberately absent: Docker; a simulated Fluss; anything that reads rows with our own code inside this process.
+//! Deliberately absent: Docker; a simulated Fluss; anything that reads rows with our own code inside this process
+//! (`tests/it/types.rs` does, to compare single values).
 
 mod artifacts;
 mod cluster;
 pub mod demo;
 pub mod deployment;
 mod error;
+mod java;
 mod oracle;
 mod process;
 mod shared;

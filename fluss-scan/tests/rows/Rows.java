@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import org.apache.fluss.client.Connection;
 import org.apache.fluss.client.ConnectionFactory;
 import org.apache.fluss.client.table.Table;
@@ -79,23 +80,26 @@ public final class Rows {
             boolean appends = !table.getTableInfo().hasPrimaryKey();
             AppendWriter append = appends ? table.newAppend().createWriter() : null;
             UpsertWriter upsert = appends ? null : table.newUpsert().createWriter();
+            List<CompletableFuture<?>> written = new ArrayList<>();
             for (JsonNode change : changes) {
                 GenericRow row = (GenericRow) value(type, change.get(1));
                 switch (change.get(0).asText()) {
                     case "append":
-                        append.append(row);
+                        written.add(append.append(row));
                         break;
                     case "upsert":
-                        upsert.upsert(row);
+                        written.add(upsert.upsert(row));
                         break;
                     case "delete":
-                        upsert.delete(row);
+                        written.add(upsert.delete(row));
                         break;
                     default:
                         throw new IllegalArgumentException(change.toString());
                 }
             }
             (appends ? append : upsert).flush();
+            // flush itself tells of no failure
+            written.forEach(CompletableFuture::join);
         }
         // the client's threads are not daemons
         Runtime.getRuntime().halt(0);

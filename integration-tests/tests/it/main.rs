@@ -5,4 +5,5 @@ mod cluster;
 mod faults;
 mod process;
 mod tidy;
+mod types;
 mod union_read;
