@@ -68,10 +68,19 @@ impl<'a> Cursor<'a> {
 
     /// LEB128, ten bytes at most.
     pub(crate) fn varint(&mut self) -> Result<u64> {
+        // most are short
+        if let [byte @ 0..0x80, rest @ ..] = self.bytes {
+            self.bytes = rest;
+            return Ok(u64::from(*byte));
+        }
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
             let byte = self.u8()?;
-            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return Err(Error::corrupt("a number of over 64 bits"));
+            }
+            value |= bits << shift;
             if byte < 0x80 {
                 return Ok(value);
             }

@@ -120,7 +120,7 @@ impl Plan {
             let Some(target) = wanted.iter().position(|wanted| wanted.id == column.id) else {
                 return Ok(None);
             };
-            if wanted[target].data_type == column.data_type {
+            if wanted[target].data_type.is_written_as(&column.data_type) {
                 return Ok(Some(target));
             }
             // even another precision means other numbers in the same bytes

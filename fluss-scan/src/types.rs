@@ -126,6 +126,24 @@ impl FlussType {
         Ok(Self::Decimal(precision, scale))
     }
 
+    /// Whether values of both types are written with the same bytes. Ids, comments and nullability of what is nested do
+    /// not matter; Fluss changes nothing else there.
+    pub(crate) fn is_written_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Array(this), Self::Array(other)) => this.is_written_as(other),
+            (Self::Map(key, value), Self::Map(other_key, other_value)) => {
+                key.is_written_as(other_key) && value.is_written_as(other_value)
+            }
+            (Self::Row(fields), Self::Row(others)) => {
+                fields.len() == others.len()
+                    && fields.iter().zip(others).all(|(field, other)| {
+                        field.name == other.name && field.data_type.is_written_as(&other.data_type)
+                    })
+            }
+            (this, other) => this == other,
+        }
+    }
+
     /// The Arrow type in which the log carries values (Fluss's `ArrowUtils`).
     pub fn arrow(&self) -> DataType {
         match self {
@@ -209,6 +227,38 @@ impl fmt::Display for FlussType {
                 }
                 f.write_str(">")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(fields: &[(&str, i32, FlussType)]) -> FlussType {
+        let field = |(name, id, data_type): &(&str, i32, FlussType)| Column {
+            id: *id,
+            name: (*name).to_string(),
+            data_type: data_type.clone(),
+            nullable: *id > 0,
+            comment: None,
+        };
+        let row = FlussType::Row(fields.iter().map(field).collect());
+        FlussType::Array(Box::new(FlussType::Map(Box::new(FlussType::String), Box::new(row))))
+    }
+
+    #[test]
+    fn nested_types_are_compared_by_what_is_written() {
+        use FlussType::{Int, Timestamp};
+        let old = row(&[("a", NO_ID, Int), ("b", NO_ID, Timestamp(6))]);
+        for (new, is_same) in [
+            (row(&[("a", 5, Int), ("b", 6, Timestamp(6))]), true),
+            (row(&[("b", 5, Int), ("a", 6, Timestamp(6))]), false),
+            (row(&[("a", 5, Int), ("b", 6, Timestamp(3))]), false),
+            (row(&[("a", 5, Int)]), false),
+            (Int, false),
+        ] {
+            assert_eq!(old.is_written_as(&new), is_same, "{new}");
         }
     }
 }

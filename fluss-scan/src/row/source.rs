@@ -118,11 +118,13 @@ impl<'a> Source<'a> for Compacted<'a> {
     }
 
     fn i32(&mut self) -> Result<i32> {
-        Ok(self.values.varint()? as i32)
+        let bits = self.values.varint()?;
+        let bits = u32::try_from(bits).map_err(|_| Error::corrupt("an INT of over 32 bits"))?;
+        Ok(bits.cast_signed())
     }
 
     fn i64(&mut self) -> Result<i64> {
-        Ok(self.values.varint()? as i64)
+        Ok(self.values.varint()?.cast_signed())
     }
 
     fn f32(&mut self) -> Result<f32> {
