@@ -3,9 +3,10 @@
 export CARGO_TERM_COLOR ?= auto
 SECONDS ?=
 TESTS ?=
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-simulation lint fmt deny setup-lab setup-clients
+.PHONY: help demo test test-unit test-simulation fuzz-smoke fuzz bench lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -14,9 +15,10 @@ demo: setup-lab ## a whole cluster that keeps writing, and three queries over it
 	cargo build --workspace
 	@scripts/run lab demo $(if $(SECONDS),--seconds $(SECONDS))
 
-test: setup-lab setup-clients test-simulation ## every test, against a real Fluss cluster (TESTS=name picks some)
+test: setup-lab setup-clients ## every test, against a real Fluss cluster (TESTS=name picks some)
 	cargo build --workspace
 	cargo test --workspace $(TESTS)
+	$(if $(TESTS),,$(MAKE) test-simulation fuzz-smoke)
 
 test-unit: ## the tests that need no cluster
 	cargo test --workspace --exclude integration-tests $(TESTS)
@@ -24,15 +26,25 @@ test-unit: ## the tests that need no cluster
 test-simulation: ## reads in simulated time, one run per seed (SEED=n replays one, SEEDS=n runs so many)
 	cargo test --manifest-path simulation/Cargo.toml
 
+fuzz-smoke: ## the fuzz targets of the stream half for a few seconds each, part of `make test`
+	@fuzz/run smoke
+
+fuzz: ## the fuzz targets of the stream half for a long time (MINUTES=30)
+	@fuzz/run long $(MINUTES)
+
+bench: setup-lab ## what reading the stream half costs, next to fluss-rs and to the least possible (ROWS, ROUNDS, CODECS)
+	cargo build -p integration-tests --bin lab
+	@bench/run
+
 lint: ## formatting and clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo fmt --manifest-path simulation/Cargo.toml --check
+	@for other in simulation fuzz bench; do cargo fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
 	cargo clippy --manifest-path simulation/Cargo.toml --all-targets -- -D warnings
 
 fmt: ## format the code
 	cargo fmt --all
-	cargo fmt --manifest-path simulation/Cargo.toml
+	@for other in simulation fuzz bench; do cargo fmt --manifest-path $$other/Cargo.toml; done
 
 deny: ## licences, advisories, sources of the dependencies
 	cargo deny check
