@@ -23,7 +23,7 @@ pub async fn scan(client: &FlussClient, case: Case) -> Result<LogScan> {
     let offsets = client.offsets(&table, None, &[0], OffsetSpec::Latest).await?;
     let end = *offsets.get(&0).ok_or("no end of the log")?;
     let projection = (case.columns < COLUMNS).then(|| (0..case.columns).collect());
-    Ok(LogScan { table, partition_id: None, bucket: 0, start: 0, end, projection })
+    Ok(LogScan { table, partition_id: None, bucket: 0, start: 0, end, projection, filter: None })
 }
 
 /// Reads it.

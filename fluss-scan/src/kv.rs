@@ -179,7 +179,7 @@ fn decoder(table: &TableInfo, projection: &[usize]) -> Result<Decoder> {
     Decoder::new(format_of(table)?, columns)
 }
 
-/// Decodes a value batch whose rows have the table's present schema; the number of rows.
+/// The number of rows in a value batch, all in the table's present schema.
 #[cfg(test)]
 pub(crate) fn decode_values(
     bytes: &[u8],
@@ -189,8 +189,7 @@ pub(crate) fn decode_values(
     decode_state(bytes, table, projection).map(|rows| rows.num_rows())
 }
 
-/// The rows of such a value batch.
-#[cfg(test)]
+/// Decodes a value batch whose rows have the table's present schema.
 pub(crate) fn decode_state(
     bytes: &[u8],
     table: &TableInfo,

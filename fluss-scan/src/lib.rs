@@ -21,6 +21,8 @@ pub mod client;
 mod connection;
 mod cursor;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 pub mod kv;
 pub mod log;

@@ -43,7 +43,7 @@ pub(crate) fn decode_batches(
     schema: &crate::Schema,
     columns: &[usize],
 ) -> crate::Result<usize> {
-    let batches = decode_each(records, schema, format::LogFormat::Arrow, Some(columns), columns)?;
+    let batches = decode_each(records, schema, "ARROW", Some(columns), columns)?;
     Ok(batches.iter().map(|(rows, _)| rows.num_rows()).sum())
 }
 
@@ -56,18 +56,19 @@ pub(crate) fn decode_log(
     format: &str,
     kept: &[usize],
 ) -> crate::Result<Vec<(RecordBatch, ChangeTypes)>> {
-    let rows = crate::row::RowFormat::named(format).map(format::LogFormat::Rows);
-    decode_each(records, schema, rows.unwrap_or(format::LogFormat::Arrow), None, kept)
+    decode_each(records, schema, format, None, kept)
 }
 
-#[cfg(test)]
-fn decode_each(
+/// Decodes all whole batches of a log in the format of this name, as `sent` (`None`: all columns): the `kept` ones.
+pub(crate) fn decode_each(
     records: &bytes::Bytes,
     schema: &crate::Schema,
-    format: format::LogFormat,
+    format: &str,
     sent: Option<&[usize]>,
     kept: &[usize],
 ) -> crate::Result<Vec<(RecordBatch, ChangeTypes)>> {
+    let rows = crate::row::RowFormat::named(format).map(format::LogFormat::Rows);
+    let format = rows.unwrap_or(format::LogFormat::Arrow);
     let (mut records, mut decoded) = (records.clone(), vec![]);
     while let Some((raw, rest)) = batch::RawBatch::split(&records)? {
         if raw.count > 0 {
