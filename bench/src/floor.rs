@@ -9,6 +9,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use arrow::ipc::reader::read_record_batch;
+use bytes::Bytes;
 use fluss_scan::LogScan;
 use fluss_scan::messages::{
     Call, FetchBucket, FetchLog, FetchLogAnswer, FetchTable, Metadata, Path,
@@ -22,26 +23,43 @@ const LENGTH: usize = 8;
 const ATTRIBUTES: usize = 27;
 const COUNT: usize = 44;
 const HEADER: usize = 48;
-/// Bytes of a fetch, as `fluss-scan` asks for them.
+/// Bytes of a fetch.
 const FETCH: i32 = 8 << 20;
 
-/// Arrow messages, each in memory that is aligned: metadata and body.
-pub type Messages = Vec<(Vec<u8>, Buffer)>;
-
-/// Decodes messages that are in memory.
-pub fn decode(messages: &Messages, schema: &SchemaRef) -> Result<Read> {
+/// Decodes the records of answers that are in memory.
+pub fn decode(answers: &[Bytes], schema: &SchemaRef) -> Result<Read> {
     let mut read = (0, 0);
-    for (metadata, body) in messages {
-        decode_one(metadata, body, schema, &mut read)?;
+    for records in answers {
+        decode_records(records, schema, &mut read)?;
     }
     Ok(read)
 }
 
-fn decode_one(metadata: &[u8], body: &Buffer, schema: &SchemaRef, read: &mut Read) -> Result<()> {
-    let message = arrow::ipc::root_as_message(metadata).map_err(|e| e.to_string())?;
-    let batch = message.header_as_record_batch().ok_or("no record batch")?;
+/// Decodes whole batches; how many offsets they take.
+fn decode_records(records: &Bytes, schema: &SchemaRef, read: &mut Read) -> Result<i64> {
+    let (mut at, mut offsets) = (0, 0);
+    while let Some(length) = whole(&records[at..]) {
+        let batch = records.slice(at..at + length);
+        let count = number(&batch, COUNT);
+        // an empty batch takes an offset too
+        offsets += count.max(1) as i64;
+        at += length;
+        if count > 0 {
+            let kinds = if batch[ATTRIBUTES] & 1 == 1 { 0 } else { count };
+            decode_message(&batch.slice(HEADER + kinds..), schema, read)?;
+        }
+    }
+    Ok(offsets)
+}
+
+/// An encapsulated message. The reader itself aligns buffers that lie askew.
+fn decode_message(message: &Bytes, schema: &SchemaRef, read: &mut Read) -> Result<()> {
+    let body = 8 + number(message, 4);
+    let metadata = arrow::ipc::root_as_message(&message[8..body]).map_err(|e| e.to_string())?;
+    let batch = metadata.header_as_record_batch().ok_or("no record batch")?;
+    let body = Buffer::from(message.slice(body..));
     let schema = Arc::clone(schema);
-    let rows = read_record_batch(body, batch, schema, &HashMap::new(), None, &message.version())?;
+    let rows = read_record_batch(&body, batch, schema, &HashMap::new(), None, &metadata.version())?;
     count(&rows, read);
     Ok(())
 }
@@ -92,26 +110,25 @@ impl Wire {
         &self.schema
     }
 
-    /// All messages of the log.
-    pub fn fetch(&mut self) -> Result<Messages> {
-        let mut messages = vec![];
-        self.each(|metadata, body, _| {
-            messages.push((metadata.to_vec(), Buffer::from(body)));
-            Ok(())
+    /// All records of the log, by answers.
+    pub fn fetch(&mut self) -> Result<Vec<Bytes>> {
+        let mut answers = vec![];
+        self.each(|records, schema| {
+            answers.push(records.clone());
+            decode_records(records, schema, &mut (0, 0))
         })?;
-        Ok(messages)
+        Ok(answers)
     }
 
     /// Reads the log and decodes it on the way.
     pub fn read(&mut self) -> Result<Read> {
         let mut read = (0, 0);
-        self.each(|metadata, body, schema| {
-            decode_one(metadata, &Buffer::from(body), schema, &mut read)
-        })?;
+        self.each(|records, schema| decode_records(records, schema, &mut read))?;
         Ok(read)
     }
 
-    fn each(&mut self, mut each: impl FnMut(&[u8], &[u8], &SchemaRef) -> Result<()>) -> Result<()> {
+    /// Fetches the log and hands each answer's records to `each`, which says how many offsets they take.
+    fn each(&mut self, mut each: impl FnMut(&Bytes, &SchemaRef) -> Result<i64>) -> Result<()> {
         let mut offset = 0;
         while offset < self.end {
             self.table.buckets[0].offset = offset;
@@ -125,31 +142,21 @@ impl Wire {
             let answer = FetchLogAnswer::decode(ask(&mut self.stream, &request)?)?;
             let bucket = answer.tables.first().and_then(|t| t.buckets.first());
             let bucket = bucket.ok_or("no bucket in an answer")?;
-            let mut records = bucket.records.as_deref().ok_or("no records in an answer")?;
-            let before = offset;
-            while let Some((batch, rest)) = whole(records) {
-                let count = number(batch, COUNT);
-                offset += count.max(1) as i64;
-                records = rest;
-                if count > 0 {
-                    let kinds = if batch[ATTRIBUTES] & 1 == 1 { 0 } else { count };
-                    let message = &batch[HEADER + kinds..];
-                    let body = 8 + number(message, 4);
-                    each(&message[8..body], &message[body..], &self.schema)?;
-                }
-            }
-            if offset == before {
+            let records = bucket.records.as_ref().ok_or("no records in an answer")?;
+            let offsets = each(records, &self.schema)?;
+            if offsets == 0 {
                 return Err(format!("nothing came at {offset}: {:?}", bucket.message).into());
             }
+            offset += offsets;
         }
         Ok(())
     }
 }
 
-/// The first whole batch and what is behind it.
-fn whole(records: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The length of the first batch, where all of it is there.
+fn whole(records: &[u8]) -> Option<usize> {
     let length = LENGTH + 4 + number(records.get(..LENGTH + 4)?, LENGTH);
-    records.split_at_checked(length)
+    (length <= records.len()).then_some(length)
 }
 
 fn number(bytes: &[u8], at: usize) -> usize {
@@ -157,7 +164,7 @@ fn number(bytes: &[u8], at: usize) -> usize {
 }
 
 /// One call, the only one on its connection.
-fn ask<C: Call>(stream: &mut TcpStream, request: &C) -> Result<bytes::Bytes> {
+fn ask<C: Call>(stream: &mut TcpStream, request: &C) -> Result<Bytes> {
     let body = request.encode_to_vec();
     let mut frame = ((8 + body.len()) as u32).to_be_bytes().to_vec();
     frame.extend(C::API.to_be_bytes());
@@ -170,7 +177,7 @@ fn ask<C: Call>(stream: &mut TcpStream, request: &C) -> Result<bytes::Bytes> {
     let mut answer = Vec::with_capacity(length as usize);
     stream.take(length).read_to_end(&mut answer)?;
     match answer.first() {
-        Some(0) => Ok(bytes::Bytes::from(answer).slice(5..)),
+        Some(0) => Ok(Bytes::from(answer).slice(5..)),
         _ => Err(format!("{} failed", C::NAME).into()),
     }
 }

@@ -6,8 +6,9 @@
 //! * `ours`: `FlussClient::scan_log` to Arrow batches
 //! * `fluss-rs`: its Arrow batch scanner; of a change log its record scanner, which it has instead of Arrow batches,
 //!   without a look at the records (`records`) and with every value of them read (`values`)
-//! * `floor`: decompression and Arrow decode of the same bytes by Arrow's own reader, fetched and aligned before
-//! * `wire`: the same as they come from a socket that blocks, with nothing else between
+//! * `floor`: decompression and Arrow decode of the same bytes by Arrow's own reader, fetched before
+//! * `wire`: the same as they come from one socket that blocks, on one thread, with nothing else between: what any client
+//!   must pay
 //!
 //! In reading order: [`server`], [`table`] (what is read), [`floor`], [`ours`], [`theirs`], [`measure`].
 //!
