@@ -32,6 +32,8 @@ pub(super) struct Source {
     filter: Option<Predicate>,
     /// The first offset that is not consumed.
     position: i64,
+    /// A batch ended at the position, so that the next one begins there: no checksum covers where batches begin.
+    is_boundary: bool,
     end: i64,
     fetched: VecDeque<RawBatch>,
     /// Behind the fetched batches, and behind what a filter left out after them.
@@ -64,6 +66,7 @@ impl Source {
             pushed,
             filter,
             position,
+            is_boundary: false,
             end,
             fetched: VecDeque::new(),
             fetched_until: position,
@@ -104,6 +107,12 @@ impl Source {
                 }
                 self.consumed(raw.base_offset);
             }
+            if self.is_boundary && raw.base_offset < self.position {
+                return Err(Error::corrupt(format!(
+                    "the batch at {} of {} overlaps the one that ends at {}",
+                    raw.base_offset, self.bucket, self.position
+                )));
+            }
             if raw.count == 0 {
                 self.consumed(raw.next_offset);
                 continue;
@@ -115,9 +124,10 @@ impl Source {
         Ok(None)
     }
 
-    /// Notes that everything before an offset is done with.
+    /// Notes that everything before an offset, at which a batch ends or begins, is done with.
     pub(super) fn consumed(&mut self, until: i64) {
         self.position = self.position.max(until.min(self.end));
+        self.is_boundary = true;
         self.patience = Patience::new(self.client.options().request_timeout);
     }
 

@@ -205,6 +205,21 @@ async fn without_a_filter_nothing_may_be_left_out() {
 }
 
 #[tokio::test]
+async fn batches_that_overlap_are_not_believed() {
+    let server = serving(|_, request| {
+        answer(request, |_, bucket| {
+            let mut second = batches()[1].to_vec();
+            second[..8].copy_from_slice(&40i64.to_le_bytes());
+            let records = Some([&batches()[0][..], &second].concat().into());
+            FetchedBucket { records, ..empty(bucket) }
+        })
+    })
+    .await;
+    let error = read(&server.client(), scan(0)).await.unwrap_err();
+    assert!(matches!(&error, Error::Corrupt(why) if why.contains("overlaps")), "{error}");
+}
+
+#[tokio::test]
 async fn a_filter_that_no_server_can_judge_is_refused() {
     let server = serving(|_, request| answer(request, |_, bucket| one_batch(bucket))).await;
     let client = server.client();

@@ -4,6 +4,7 @@ mod clients;
 mod cluster;
 mod faults;
 mod process;
+mod stream_faults;
 mod tidy;
 mod types;
 mod union_read;
