@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use super::{Attempts, FlussClient, bucket_error};
 use crate::error::code;
@@ -54,9 +55,11 @@ impl FlussClient {
         let mut is_sure = false;
         while !parts.is_empty() {
             let requests = self.requests(table, parts, spread, &mut attempts).await?;
-            let share = attempts.share();
+            let (share, deadline) = (attempts.share(), attempts.deadline());
             let asked = requests.into_iter().map(|(server, request, parts)| async move {
-                (self.servers.ask(server, &request, share).await, parts)
+                // those that had to wait for others have less
+                let left = deadline.saturating_duration_since(Instant::now());
+                (self.servers.ask(server, &request, share.min(left)).await, parts)
             });
             let mut answers = futures::stream::iter(asked).buffer_unordered(REQUESTS_AT_ONCE);
             let mut again = vec![];
@@ -67,7 +70,7 @@ impl FlussClient {
                 Error::Server { code: code::UNKNOWN_SERVER_ERROR, .. } => {
                     *is_survived.get_or_insert_with(|| attempts.may_pass(error))
                 }
-                error => error.is_passing(),
+                error => attempts.may_pass(error),
             };
             while let Some((answer, asked)) = answers.next().await {
                 let mut by_bucket = match answer {

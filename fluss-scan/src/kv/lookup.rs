@@ -4,8 +4,8 @@
 //! server finds nothing, and says nothing, where a key has the wrong layout, is sent to the wrong bucket or is
 //! no whole prefix: what is not known for sure is refused before it is sent.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::{decoder, format_of};
 use crate::client::{OfBucket, Spread};
 use crate::cursor::Cursor;
 use crate::key::{EncodedKey, KeyFormat};
@@ -38,7 +39,7 @@ pub struct KeyLookup {
     /// bucket key ([`TableInfo::bucket_keys`]): found by their names, in any order, in the Arrow types of the
     /// table's columns ([`crate::FlussType::arrow`]), without NULL. Keys may repeat.
     pub keys: RecordBatch,
-    /// Positions in the table's present schema, in the order in which the columns are wanted.
+    /// Positions in the table's present schema, in the order in which the columns are wanted, none twice.
     pub projection: Vec<usize>,
 }
 
@@ -137,7 +138,7 @@ impl FlussClient {
         found: Vec<(u32, i32, Bytes)>,
     ) -> Result<FoundRows> {
         let table = &lookup.table;
-        let mut decoder = super::decoder(table, &lookup.projection)?;
+        let mut decoder = decoder(table, &lookup.projection)?;
         let mut schemas: HashMap<i32, Arc<Schema>> = HashMap::new();
         schemas.insert(table.schema_id, Arc::new(table.schema.clone()));
         let mut rested = Instant::now();
@@ -161,18 +162,18 @@ impl FlussClient {
 
 /// Refuses what is not about keys and buckets.
 fn check(lookup: &KeyLookup) -> Result<()> {
-    let KeyLookup { table, partition, keys, .. } = lookup;
+    let KeyLookup { table, partition, keys, projection } = lookup;
     let path = &table.path;
     if table.partition_keys.is_empty() == partition.is_some() {
         let problem = if partition.is_some() { "is not partitioned" } else { "is partitioned" };
         return Err(Error::Unsupported(format!("a lookup: table {path} {problem}")));
     }
-    if let Some(other) = table.properties.get("table.kv.format")
-        && !other.eq_ignore_ascii_case("compacted")
-    {
-        return Err(Error::Unsupported(format!(
-            "the state of table {path} is in format {other}: only COMPACTED is read"
-        )));
+    format_of(table)?;
+    let mut seen = HashSet::new();
+    let mut is_wrong =
+        |column: &usize| *column >= table.schema.columns.len() || !seen.insert(*column);
+    if let Some(wrong) = projection.iter().find(|column| is_wrong(column)) {
+        return Err(Error::Unsupported(format!("column {wrong} twice or unknown in a lookup")));
     }
     if keys.num_rows() > KEYS_MAX {
         let count = keys.num_rows();

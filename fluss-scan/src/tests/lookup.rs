@@ -391,6 +391,15 @@ async fn failures_that_may_pass_are_survived_and_others_are_not() {
         }
         assert_eq!(fake.count::<Lookup>(), calls, "after {times} × {code}");
     }
+    // a leader that hangs leaves time for its successor
+    let fake = answering("v10", move |asked| match asked.nth {
+        0 => Reply::Nothing,
+        _ => answer(asked, None),
+    })
+    .await;
+    let found = fake.client().lookup(&lookup(BY_ID.names(), ids(&[1, 2, 3]))).await;
+    assert_eq!(found.unwrap().keys, [0, 1, 2]);
+    assert_eq!(fake.count::<Lookup>(), 2);
     // a bucket that nobody leads, and a server that says nothing
     for reply in [Some(12), None] {
         let fake = answering("v10", move |asked| match reply {
@@ -537,9 +546,14 @@ async fn a_partition_is_named_where_there_are_some_and_brings_its_bucket_count()
         KeyLookup { partition: Some(partition), ..lookup(BY_ID.names(), keys.clone()) };
     let unpartitioned = empty.client().lookup(&unpartitioned).await;
     assert!(matches!(unpartitioned, Err(Error::Unsupported(_))), "{unpartitioned:?}");
-    let mut indexed = BY_ID.names();
-    indexed.properties.insert("table.kv.format".into(), "INDEXED".into());
-    let indexed = empty.client().lookup(&lookup(indexed, keys)).await;
-    assert!(matches!(indexed, Err(Error::Unsupported(what)) if what.contains("INDEXED")));
-    assert_eq!(empty.count::<Lookup>(), 1);
+    let mut unknown = BY_ID.names();
+    unknown.properties.insert("table.kv.format".into(), "AVRO".into());
+    let unknown = empty.client().lookup(&lookup(unknown, keys.clone())).await;
+    assert!(matches!(unknown, Err(Error::Unsupported(what)) if what.contains("AVRO")));
+    for projection in [vec![0, 1, 0], vec![3]] {
+        let wrong = KeyLookup { projection, ..lookup(BY_ID.names(), keys.clone()) };
+        let wrong = empty.client().lookup(&wrong).await;
+        assert!(matches!(wrong, Err(Error::Unsupported(_))), "{wrong:?}");
+    }
+    assert_eq!(empty.count::<Lookup>(), 1, "what is refused is not asked for");
 }
