@@ -7,11 +7,15 @@ use fluss::client::FlussAdmin;
 use fluss::metadata::{DataType, PartitionSpec, Schema, TableDescriptor, TablePath};
 
 use super::Cluster;
-use crate::error::Result;
+use crate::error::{LabError, Result};
 use crate::wait::{self, Progress, request};
 
 /// Time for every bucket of a new table or partition to get a leader.
 const LEADER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Time after which a new table without leaders counts as overlooked, and how often one is created.
+const OVERLOOKED: Duration = Duration::from_secs(10);
+const CREATIONS: usize = 4;
 
 /// A table as a list of columns, and what else is said about it.
 ///
@@ -59,8 +63,8 @@ impl TableSpec {
     }
 
     /// Makes it a primary-key table; the key's columns become NOT NULL.
-    pub fn primary_key<const N: usize>(mut self, columns: [&str; N]) -> Self {
-        self.primary_key = columns.map(str::to_owned).to_vec();
+    pub fn primary_key(mut self, columns: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.primary_key = columns.into_iter().map(|column| column.as_ref().to_owned()).collect();
         self
     }
 
@@ -77,8 +81,8 @@ impl TableSpec {
     }
 
     /// Columns that choose the bucket; without them a log table spreads rows freely and a primary-key table uses its key.
-    pub fn bucket_keys<const N: usize>(mut self, columns: [&str; N]) -> Self {
-        self.bucket_keys = columns.map(str::to_owned).to_vec();
+    pub fn bucket_keys(mut self, columns: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.bucket_keys = columns.into_iter().map(|column| column.as_ref().to_owned()).collect();
         self
     }
 
@@ -127,9 +131,23 @@ impl TableSpec {
 
 impl Cluster {
     /// Creates database and table where they are missing and waits until every bucket has a leader.
+    ///
+    /// A coordinator of 0.9.1 can overlook a new table for ever: its cache of ZooKeeper tells of a node with data
+    /// where it expects one without, and a change later. Such a table is dropped and created anew.
     pub async fn create_table(&self, table: &TableSpec) -> Result<()> {
-        table.create(&*self.admin().await?).await?;
-        self.wait_leaders(table.path()).await
+        let (admin, path) = (self.admin().await?, table.path());
+        let is_new = !request("table exists", admin.table_exists(path)).await?;
+        table.create(&admin).await?;
+        for _ in 1..if is_new { CREATIONS } else { 1 } {
+            match self.wait_leaders_within(path, OVERLOOKED).await {
+                Err(LabError::Timeout { .. }) => {
+                    self.drop_table(path).await?;
+                    table.create(&admin).await?;
+                }
+                waited => return waited,
+            }
+        }
+        self.wait_leaders(path).await
     }
 
     /// Drops a table if it exists. Its lake table stays.
@@ -152,7 +170,11 @@ impl Cluster {
 
     /// Waits until every bucket of a table answers, as after a restart of its server.
     pub async fn wait_leaders(&self, table: &TablePath) -> Result<()> {
-        wait::until(&format!("every bucket of {table} has a leader"), LEADER_LIMIT, || async {
+        self.wait_leaders_within(table, LEADER_LIMIT).await
+    }
+
+    async fn wait_leaders_within(&self, table: &TablePath, limit: Duration) -> Result<()> {
+        wait::until(&format!("every bucket of {table} has a leader"), limit, || async {
             self.check()?;
             Ok(match self.log_ends(table).await {
                 Ok(_) => Progress::Done(()),
