@@ -28,7 +28,8 @@ impl Cluster {
         Ok(self.oracle_all(database, &[sql], limit).await?.pop().unwrap_or_default())
     }
 
-    /// Runs several SELECTs in one JVM, which is much quicker than one by one. `limit` is for all of them.
+    /// Runs several SELECTs in one JVM, which is much quicker than one by one. `limit` is for all of them. An INSERT
+    /// gives no rows: what it writes comes from the Java client, of which `fluss-rs` is not a copy.
     pub async fn oracle_all(
         &self,
         database: &str,

@@ -22,11 +22,12 @@ import org.apache.flink.util.CloseableIterator;
  *
  * <p>{@code Oracle SECONDS DATABASE SQL… -- KEY=VALUE…}: the options after {@code --} are those of the Fluss catalog. Each statement
  * prints its rows, one a line, columns separated by tabs, and then a line {@code \.}; NULL is {@code \N}; backslash, tab and line
- * breaks inside a value are escaped, so neither marker can be a value. Ends with status 124 when the time limit has passed: Flink's
+ * breaks inside a value are escaped, so neither marker can be a value. An INSERT has no rows and is over when its line comes. Ends with status 124 when the time limit has passed: Flink's
  * bounded log scanner waits for ever on some tables.
  */
 public final class Oracle {
     private static final DateTimeFormatter TIMESTAMP = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss");
+    private static final String END = "\\.\n";
 
     public static void main(String[] args) throws Exception {
         limit(Long.parseLong(args[0]));
@@ -41,7 +42,13 @@ public final class Oracle {
         PrintWriter out =
                 new PrintWriter(new BufferedWriter(new OutputStreamWriter(System.out, StandardCharsets.UTF_8)));
         for (String sql : rest.subList(0, split)) {
-            print(flink, sql, out);
+            if (sql.startsWith("INSERT ")) {
+                // not await(), which asks a cluster that ends with its job
+                flink.executeSql(sql).getJobClient().get().getJobExecutionResult().get();
+                out.print(END);
+            } else {
+                print(flink, sql, out);
+            }
         }
         out.flush();
         // the client's threads are not daemons
@@ -88,7 +95,7 @@ public final class Oracle {
                 out.print('\n');
             }
         }
-        out.print("\\.\n");
+        out.print(END);
         out.flush();
     }
 

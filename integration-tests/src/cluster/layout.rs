@@ -185,17 +185,22 @@ impl Layout {
                 ("remote.data.dir", uri(&self.remote())),
                 ("default.bucket.number", "1".to_owned()),
                 ("default.replication.factor", "1".to_owned()),
-                // 1.0 needs it, 0.9 ignores it
-                ("datalake.enabled", "true".to_owned()),
-                ("datalake.format", "paimon".to_owned()),
-                ("datalake.paimon.metastore", "filesystem".to_owned()),
-                ("datalake.paimon.warehouse", uri(&self.warehouse())),
                 ("kv.snapshot.interval", millis(options.kv_snapshot_interval)),
                 ("log.segment.file-size", format!("{}b", options.segment_bytes)),
                 ("remote.log.task-interval-duration", millis(options.remote_log_interval)),
             ]
             .map(|(key, value)| (key.to_owned(), value)),
         );
+        if options.lake {
+            let lake = [
+                // 1.0 needs it, 0.9 ignores it
+                ("datalake.enabled", "true".to_owned()),
+                ("datalake.format", "paimon".to_owned()),
+                ("datalake.paimon.metastore", "filesystem".to_owned()),
+                ("datalake.paimon.warehouse", uri(&self.warehouse())),
+            ];
+            yaml.extend(lake.map(|(key, value)| (key.to_owned(), value)));
+        }
         if let Node::Tablet(id) = node {
             yaml.insert("tablet-server.id".to_owned(), id.to_string());
         }

@@ -26,6 +26,9 @@ pub struct ClusterOptions {
     pub tablet_servers: usize,
     /// Whether the tiering job runs.
     pub tiering: bool,
+    /// Whether the servers know a lake. In a cluster that knows none (and where no tiering job can run), all tables
+    /// keep their keys in Fluss's own layout and spread them by its own function.
+    pub lake: bool,
     /// How often the tablet servers snapshot the state of primary-key tables (`kv.snapshot.interval`).
     pub kv_snapshot_interval: Duration,
     /// Size at which a log segment is closed, in bytes (`log.segment.file-size`).
@@ -46,6 +49,7 @@ impl Default for ClusterOptions {
         Self {
             tablet_servers: 1,
             tiering: true,
+            lake: true,
             kv_snapshot_interval: Duration::from_secs(2),
             segment_bytes: 1 << 20,
             remote_log_interval: Duration::from_secs(1),
