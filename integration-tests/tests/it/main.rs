@@ -3,6 +3,7 @@
 mod clients;
 mod cluster;
 mod faults;
+mod lookup;
 mod process;
 mod stream_faults;
 mod tidy;
