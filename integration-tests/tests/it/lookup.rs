@@ -94,9 +94,12 @@ fn shown(found: &FoundRows, column: &str) -> Vec<(u32, i64)> {
     found.keys.iter().copied().zip(values.values().iter().copied()).collect()
 }
 
+/// A key column: its type and values.
+type KeyColumn = (DataType, Vec<Value>);
+
 /// Types of keys, in groups that make one key each, with values of each type.
-fn key_types() -> Vec<(&'static str, Vec<(DataType, Vec<Value>)>)> {
-    let decimals = |precision: u32, scale: u32, values: &[i128]| -> (DataType, Vec<Value>) {
+fn key_types() -> Vec<(&'static str, Vec<KeyColumn>)> {
+    let decimals = |precision: u32, scale: u32, values: &[i128]| -> KeyColumn {
         let values = values.iter().map(|value| Value::decimal(*value, precision, scale));
         (DataTypes::decimal(precision, scale), values.collect())
     };
