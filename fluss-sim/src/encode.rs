@@ -6,7 +6,7 @@ use arrow::ipc::{CompressionType, MetadataVersion};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::Result;
-use crate::log::StoredBatch;
+use crate::batch::StoredBatch;
 
 /// Bytes before those that the checksum covers: base offset, length, magic, commit time, checksum.
 const CHECKED_FROM: usize = 8 + 4 + 1 + 8 + 4;

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use fluss_scan::messages::Call;
 
-use crate::cluster::Cluster;
-
 /// A call that reached a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked {
@@ -61,9 +59,9 @@ type Decide = Box<dyn FnMut(&Asked) -> Option<Fault> + Send>;
 /// The script of a cluster.
 #[derive(Default)]
 pub(crate) struct Script {
-    decide: Option<Decide>,
-    counts: BTreeMap<i16, u64>,
-    connections: u64,
+    pub(crate) decide: Option<Decide>,
+    pub(crate) counts: BTreeMap<i16, u64>,
+    pub(crate) connections: u64,
 }
 
 impl fmt::Debug for Script {
@@ -91,27 +89,5 @@ impl Script {
         *count += 1;
         let asked = Asked { server, connection, api, nth, nth_on_connection };
         self.decide.as_mut().and_then(|decide| decide(&asked))
-    }
-}
-
-impl Cluster {
-    /// Decides about every call from now on.
-    pub fn set_script(&self, decide: impl FnMut(&Asked) -> Option<Fault> + Send + 'static) {
-        self.inner.script.lock().decide = Some(Box::new(decide));
-    }
-
-    /// Nothing goes wrong any more.
-    pub fn clear_script(&self) {
-        self.inner.script.lock().decide = None;
-    }
-
-    /// How often a call came.
-    pub fn count<C: Call>(&self) -> u64 {
-        self.inner.script.lock().counts.get(&C::API).copied().unwrap_or(0)
-    }
-
-    /// How many connections were opened.
-    pub fn connections(&self) -> u64 {
-        self.inner.script.lock().connections
     }
 }

@@ -16,6 +16,7 @@
 
 mod answer;
 mod api;
+mod batch;
 mod bucket;
 pub mod cases;
 mod cluster;
@@ -27,6 +28,7 @@ mod log;
 pub mod network;
 mod remote;
 mod row;
+mod script;
 mod serve;
 pub mod spec;
 mod write;

@@ -1,40 +1,16 @@
 //! The log of one bucket.
 
-use arrow::array::RecordBatch;
 use bytes::{Bytes, BytesMut};
 use fluss_scan::messages::{Predicate, RemoteLog, RemoteSegment};
 
+use crate::batch::StoredBatch;
 use crate::encode;
-use crate::filter::Statistics;
 use crate::spec::TableSpec;
 
 /// Stands for the first offset of a log in a fetch.
 const EARLIEST: i64 = -2;
 /// Servers cut projected answers by what was written rather than by what is sent: they exceed limits by this.
 const PROJECTED_SLACK: usize = 512;
-
-/// A batch as it was appended.
-#[derive(Debug, Clone)]
-pub(crate) struct StoredBatch {
-    pub(crate) base: i64,
-    pub(crate) count: usize,
-    pub(crate) schema_id: i32,
-    /// Commit time, milliseconds since 1970.
-    pub(crate) timestamp: i64,
-    /// What each row does; `None` in a log table.
-    pub(crate) kinds: Option<Vec<u8>>,
-    /// `None` in an empty batch.
-    pub(crate) rows: Option<RecordBatch>,
-    pub(crate) statistics: Option<Statistics>,
-    pub(crate) bytes: Bytes,
-}
-
-impl StoredBatch {
-    /// The offset behind it: an empty batch takes one too.
-    pub(crate) fn next(&self) -> i64 {
-        self.base + i64::try_from(self.count.max(1)).unwrap_or(1)
-    }
-}
 
 /// A tiered segment and where its batches begin.
 #[derive(Debug, Clone)]

@@ -8,10 +8,10 @@ use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use bytes::Bytes;
 use fluss_scan::{Bucket, Schema};
 
+use crate::batch::StoredBatch;
 use crate::bucket::Value;
 use crate::cluster::{Cluster, Table};
 use crate::filter::Statistics;
-use crate::log::StoredBatch;
 use crate::{Error, Result, encode, row};
 
 const INSERT: u8 = 1;

@@ -122,7 +122,7 @@ fn open_scanner(
     }
     if let Some(found) = table.buckets.get_mut(&(partition_id, bucket.bucket)) {
         let applied = found.state.applied;
-        let ends = found.log.batches.iter().map(crate::log::StoredBatch::next);
+        let ends = found.log.batches.iter().map(crate::batch::StoredBatch::next);
         let shown = ends.filter(|end| *end >= applied).min();
         found.commit(shown.unwrap_or(applied));
     }
