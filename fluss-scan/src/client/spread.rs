@@ -179,3 +179,54 @@ fn split<S: Spread>(parts: Vec<(Bucket, S::Part)>) -> Vec<Vec<(Bucket, S::Part)>
 fn of_buckets<T>(answers: Vec<OfBucket<T>>) -> HashMap<(Option<i64>, i32), OfBucket<T>> {
     answers.into_iter().map(|answer| ((answer.partition_id, answer.bucket), answer)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::{ListDatabases, ListDatabasesAnswer};
+
+    /// Parts are their own weights.
+    struct Weights;
+
+    impl Spread for Weights {
+        type Call = ListDatabases;
+        type Part = usize;
+        type Found = ();
+        const WEIGHT_MAX: usize = 10;
+
+        fn weight(part: &usize) -> usize {
+            *part
+        }
+
+        fn request(&self, _: &[(Bucket, usize)]) -> ListDatabases {
+            ListDatabases {}
+        }
+
+        fn by_bucket(_: ListDatabasesAnswer) -> Vec<OfBucket<()>> {
+            vec![]
+        }
+
+        fn take(&mut self, _: Bucket, _: usize, (): ()) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn requests_are_of_bounded_weight_and_name_a_bucket_once() {
+        let cases: [(&[(i32, usize)], &[&[(i32, usize)]]); 5] = [
+            (&[], &[]),
+            (&[(0, 4), (1, 6), (2, 1)], &[&[(0, 4), (1, 6)], &[(2, 1)]]),
+            (&[(0, 99), (1, 1), (2, 99)], &[&[(0, 99)], &[(1, 1)], &[(2, 99)]]),
+            (&[(0, 1), (0, 2), (0, 3)], &[&[(0, 1)], &[(0, 2)], &[(0, 3)]]),
+            (&[(0, 1), (0, 2), (1, 3), (1, 4)], &[&[(0, 1), (1, 3)], &[(0, 2), (1, 4)]]),
+        ];
+        let bucket = |bucket: i32| Bucket { table_id: 1, partition_id: None, bucket };
+        for (parts, expected) in cases {
+            let requests = split::<Weights>(parts.iter().map(|(b, w)| (bucket(*b), *w)).collect());
+            let shown = |request: &Vec<(Bucket, usize)>| -> Vec<(i32, usize)> {
+                request.iter().map(|(bucket, weight)| (bucket.bucket, *weight)).collect()
+            };
+            assert_eq!(requests.iter().map(shown).collect::<Vec<_>>(), expected);
+        }
+    }
+}
