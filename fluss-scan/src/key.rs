@@ -1,12 +1,12 @@
 //! Keys as Fluss stores them, and the buckets in which they lie.
 //!
-//! Two layouts: [`compacted`], Fluss's own, and [`lake`], that of the lake. Which one a table's primary key
+//! Two layouts: [`compacted`], Fluss's own, and [`binary_row`], that of the lake. Which one a table's primary key
 //! has follows from its lake format and the version of its key-value format. The bucket is always computed
 //! from the lake's layout, so that both storages agree about it ([`bucketing`]).
 
+mod binary_row;
 mod bucketing;
 mod compacted;
-mod lake;
 mod value;
 
 use arrow::array::RecordBatch;
@@ -30,7 +30,7 @@ impl Layout {
     fn encode(self, values: &[Value<'_>]) -> Bytes {
         match self {
             Self::Compacted => compacted::encode(values),
-            Self::Paimon => lake::encode(values),
+            Self::Paimon => binary_row::encode(values),
         }
         .into()
     }

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng};
 
 use super::rows::full_table;
 use super::server::{frame, recorded_answer};
+use crate::key::KeyFormat;
 use crate::kv::decode_values;
 use crate::log::decode_batches;
 use crate::messages::{
@@ -127,7 +128,11 @@ fn messages_and_descriptions() {
     let tried = torture(10_000, &[&json], |input| {
         let answer = crate::messages::GetTableInfoAnswer { json: input.clone(), ..table.clone() };
         let _ = Schema::parse(&input);
-        TableInfo::parse(TablePath::new("w", "t"), answer).is_ok()
+        let table = TableInfo::parse(TablePath::new("w", "t"), answer);
+        table.is_ok_and(|table| {
+            let _ = KeyFormat::of(&table);
+            true
+        })
     });
     assert_mixed(tried);
 }
