@@ -6,9 +6,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, RecordBatchOptions, StructArray,
+};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{
+    DataType, Field, Fields, Schema, SchemaRef, TimeUnit, TimestampNanosecondType,
+};
 use arrow::row::Rows;
 use fluss_scan::{FlussType, TableInfo};
 use paimon_scan::{KeyEncoder, LakeSchema};
@@ -164,6 +168,41 @@ fn unit(precision: u8) -> TimeUnit {
     }
 }
 
+/// The array with its nanosecond timestamps rounded down to microseconds, as the lake has them: a cast rounds towards
+/// 1970 instead.
+fn whole_microseconds(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+            let nanoseconds = array.as_primitive::<TimestampNanosecondType>();
+            let floored = nanoseconds
+                .unary::<_, TimestampNanosecondType>(|v| v.saturating_sub(v.rem_euclid(1_000)));
+            Arc::new(floored.with_timezone_opt(zone.clone()))
+        }
+        DataType::List(element) => {
+            let list = array.as_list::<i32>();
+            let values = whole_microseconds(list.values());
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Arc::new(ListArray::new(Arc::clone(element), offsets, values, nulls))
+        }
+        DataType::Struct(fields) => Arc::new(fields_floored(array.as_struct(), fields)),
+        DataType::Map(entry, sorted) => {
+            let map = array.as_map();
+            let entries = fields_floored(map.entries(), map.entries().fields());
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            Arc::new(MapArray::new(Arc::clone(entry), offsets, entries, nulls, *sorted))
+        }
+        _ => Arc::clone(array),
+    }
+}
+
+fn fields_floored(array: &StructArray, fields: &Fields) -> StructArray {
+    let columns = array.columns().iter().map(whole_microseconds).collect();
+    // the number of rows is told for a struct without fields
+    let nulls = array.nulls().cloned();
+    StructArray::try_new_with_length(fields.clone(), columns, nulls, array.len())
+        .unwrap_or_else(|_| array.clone())
+}
+
 /// Columns in the types of `schema`, position by position, as a batch of `rows` rows.
 pub fn conform(columns: &[ArrayRef], rows: usize, schema: &SchemaRef) -> Result<RecordBatch> {
     if columns.len() != schema.fields().len() {
@@ -178,11 +217,49 @@ pub fn conform(columns: &[ArrayRef], rows: usize, schema: &SchemaRef) -> Result<
         if array.data_type() == field.data_type() {
             return Ok(Arc::clone(array));
         }
-        cast_with_options(array, field.data_type(), &options)
+        cast_with_options(&whole_microseconds(array), field.data_type(), &options)
             .map_err(|e| Error::Corrupt(format!("column '{}': {e}", field.name())))
     };
     let columns = columns.iter().zip(schema.fields()).map(column).collect::<Result<_>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
         .map_err(|e| Error::Corrupt(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int32Array, TimestampMicrosecondArray, TimestampNanosecondArray};
+    use arrow::buffer::OffsetBuffer;
+
+    use super::*;
+
+    #[test]
+    fn timestamps_are_cut_to_microseconds_downwards() {
+        let nanoseconds = [1_999, 1_000, 0, -1, -1_000, -1_001, -9_000_000_000_000_000_001];
+        let microseconds = [1, 1, 0, -1, -1, -2, -9_000_000_000_000_001];
+        let fine: ArrayRef = Arc::new(TimestampNanosecondArray::from(nanoseconds.to_vec()));
+        let coarse: ArrayRef = Arc::new(TimestampMicrosecondArray::from(microseconds.to_vec()));
+        let listed = |values: &ArrayRef| -> ArrayRef {
+            let element = Arc::new(Field::new("element", values.data_type().clone(), true));
+            let offsets = OffsetBuffer::from_lengths([values.len()]);
+            Arc::new(ListArray::new(element, offsets, Arc::clone(values), None))
+        };
+        let inside = |values: &ArrayRef| -> ArrayRef {
+            let number: ArrayRef = Arc::new(Int32Array::from(vec![7; values.len()]));
+            let field = |name: &str, of: &ArrayRef| Field::new(name, of.data_type().clone(), true);
+            let fields = Fields::from(vec![field("n", &number), field("at", values)]);
+            Arc::new(StructArray::new(fields, vec![number, Arc::clone(values)], None))
+        };
+        for (fine, coarse) in [
+            (Arc::clone(&fine), Arc::clone(&coarse)),
+            (listed(&fine), listed(&coarse)),
+            (inside(&fine), inside(&coarse)),
+            (listed(&inside(&fine)), listed(&inside(&coarse))),
+        ] {
+            let field = Field::new("c", coarse.data_type().clone(), true);
+            let schema = Arc::new(Schema::new(vec![field]));
+            let found = conform(&[Arc::clone(&fine)], fine.len(), &schema).unwrap();
+            assert_eq!(found.column(0), &coarse);
+        }
+    }
 }
