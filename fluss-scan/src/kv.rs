@@ -24,7 +24,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use tokio::time::Instant;
 
-use crate::log::{ChangeTypes, LogScan};
+use crate::log::{ChangeTypes, LogScan, kept_bytes};
 use crate::messages::{LimitScan, ScanKv};
 use crate::row::{Decoder, RowFormat};
 use crate::table::{Bucket, Schema, TableInfo};
@@ -111,7 +111,7 @@ impl FlussClient {
             let mut batches = pin!(self.scan_log(window));
             let mut bytes = 0;
             while let Some(batch) = batches.try_next().await? {
-                bytes += batch.rows.get_array_memory_size();
+                bytes += kept_bytes(&batch.rows);
                 self.check_size(bytes, bucket)?;
                 changes.push((batch.rows, batch.change_types));
             }

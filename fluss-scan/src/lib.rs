@@ -44,6 +44,7 @@ pub use error::{Error, Result};
 pub use kv::{FoundRows, KeyLookup, KvScan, KvState};
 pub use log::{
     ChangeType, ChangeTypes, Comparison, Filter, FilterValue, LogBatch, LogScan, has_statistics,
+    kept_bytes,
 };
 pub use options::ClientOptions;
 pub use table::{Bucket, LakeSnapshot, PartitionInfo, Schema, TableInfo, TablePath};

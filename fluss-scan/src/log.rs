@@ -17,11 +17,27 @@ mod remote;
 mod scan;
 mod source;
 
-use arrow::array::RecordBatch;
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayData, RecordBatch};
 
 pub use changes::{ChangeType, ChangeTypes};
 pub use filter::{Comparison, Filter, FilterValue, has_statistics};
 pub use scan::LogScan;
+
+/// Bytes of memory that a batch keeps. Columns may share a buffer, which is counted once and whole.
+pub fn kept_bytes(rows: &RecordBatch) -> usize {
+    fn count(array: &ArrayData, buffers: &mut HashMap<usize, usize>) {
+        let nulls = array.nulls().map(|nulls| nulls.buffer());
+        for buffer in array.buffers().iter().chain(nulls) {
+            buffers.insert(buffer.data_ptr().as_ptr() as usize, buffer.capacity());
+        }
+        array.child_data().iter().for_each(|child| count(child, buffers));
+    }
+    let mut buffers = HashMap::new();
+    rows.columns().iter().for_each(|column| count(&column.to_data(), &mut buffers));
+    buffers.values().sum()
+}
 
 /// Some records of a log that follow one another.
 #[derive(Debug, Clone)]

@@ -495,3 +495,15 @@ async fn a_bucket_that_fails_with_an_exception_is_asked_again_and_not_for_ever()
     assert!(error.to_string().contains("ClosedChannelException"), "{error}");
     assert_eq!(broken.count::<FetchLog>(), 5);
 }
+
+#[test]
+fn a_buffer_that_columns_share_is_counted_once() {
+    let shared = arrow::buffer::Buffer::from(Bytes::from(vec![b'x'; 1000]));
+    let part = |from: usize| {
+        let offsets = arrow::buffer::OffsetBuffer::from_lengths([10]);
+        let text = shared.slice_with_length(from, 10);
+        Arc::new(arrow::array::StringArray::new(offsets, text, None)) as arrow::array::ArrayRef
+    };
+    let rows = RecordBatch::try_from_iter([("a", part(0)), ("b", part(500))]).unwrap();
+    assert!((1000..1200).contains(&crate::kept_bytes(&rows)), "{}", crate::kept_bytes(&rows));
+}

@@ -2,7 +2,7 @@
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use fluss_scan::ChangeTypes;
+use fluss_scan::{ChangeTypes, kept_bytes};
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 
@@ -55,7 +55,7 @@ impl Fold {
                 }
             }
         }
-        let grown = self.key_bytes - before + batch.get_array_memory_size();
+        let grown = self.key_bytes - before + kept_bytes(&batch);
         self.batches.push(batch);
         Ok(grown)
     }
