@@ -121,6 +121,7 @@ impl Pending {
 impl FlussClient {
     /// Asks a server for a bucket from an offset on. The call goes out at once or when another one ends, whether the
     /// answer is waited for or not.
+    #[allow(clippy::too_many_arguments, reason = "what is asked for, of whom, and how")]
     pub(crate) fn fetch(
         self: &Arc<Self>,
         server: i32,

@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn requests_are_of_bounded_weight_and_name_a_bucket_once() {
-        let cases: [(&[(i32, usize)], &[&[(i32, usize)]]); 5] = [
+        type Parts<'a> = &'a [(i32, usize)];
+        let cases: [(Parts<'_>, &[Parts<'_>]); 5] = [
             (&[], &[]),
             (&[(0, 4), (1, 6), (2, 1)], &[&[(0, 4), (1, 6)], &[(2, 1)]]),
             (&[(0, 99), (1, 1), (2, 99)], &[&[(0, 99)], &[(1, 1)], &[(2, 99)]]),

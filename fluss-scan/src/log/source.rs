@@ -47,6 +47,7 @@ pub(super) struct Source {
 }
 
 impl Source {
+    #[allow(clippy::too_many_arguments, reason = "what a scan is made of, taken apart once")]
     pub(super) fn new(
         client: Arc<FlussClient>,
         table: TableInfo,
