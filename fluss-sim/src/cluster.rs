@@ -207,6 +207,11 @@ impl Cluster {
         self.state().remote_directory = Some(directory.into());
     }
 
+    /// Gives the next table or partition this id, and later ones higher ids.
+    pub fn set_next_id(&self, id: i64) {
+        self.state().next_id = id - 1;
+    }
+
     /// Cuts the answers of scans of states at this size, so that small states take several.
     pub fn set_scan_bytes(&self, bytes_max: usize) {
         self.state().scan_bytes_max = bytes_max;
