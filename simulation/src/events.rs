@@ -212,7 +212,7 @@ impl Events {
                 Event::Release(server) => sim.release(CLIENT, host(server)),
                 Event::Expire(at, until) => {
                     if let Ok(start) = cluster.expire(history.buckets[at].bucket, until) {
-                        happened[at].expired = Some(start);
+                        happened[at].expired.push(start);
                     }
                 }
                 Event::Tier(at, until) => {

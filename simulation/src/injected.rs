@@ -125,11 +125,9 @@ fn assess(seed: u64, ask: &Ask, answer: &Answer, history: &History) -> Result<Ve
         // makes sense
         (FLIP_ANYWHERE, Some(_), Err(_)) => Ok(Verdict::Failed),
         (FLIP_ANYWHERE, None, Err(_)) => Ok(Verdict::Unnoticed),
-        (
-            FLIP_RECORD,
-            Some(Error::Corrupt(_) | Error::TooLarge(_) | Error::Unsupported(_)),
-            Err(_),
-        ) => Ok(Verdict::Failed),
+        // the checksum tells at once; without it whatever stumbles over the bytes later does
+        (FLIP_RECORD, Some(Error::Corrupt(_)), Err(_)) => Ok(Verdict::Failed),
+        (FLIP_RECORD, Some(_), Err(_)) if !is_whole => Ok(Verdict::Failed),
         (FLIP_RECORD, None, Err(_)) if !is_whole => Ok(Verdict::Unnoticed),
         (_, _, Err(wrong)) => Err(wrong),
     }

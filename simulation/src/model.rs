@@ -120,9 +120,9 @@ impl Model {
         state.into_values().collect()
     }
 
-    /// The first offset of what was written at a time or later.
-    pub fn offset_at(&self, time: i64) -> i64 {
-        let kept = self.batches.iter().filter(|(_, base)| *base >= self.start);
+    /// The first offset of what was written at a time or later, in a log that begins at `start`.
+    pub fn offset_at(&self, time: i64, start: i64) -> i64 {
+        let kept = self.batches.iter().filter(|(_, base)| *base >= start);
         let first = kept.filter(|(written, _)| *written >= time).map(|(_, base)| *base).next();
         first.unwrap_or(self.end)
     }

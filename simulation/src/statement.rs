@@ -249,12 +249,12 @@ pub(crate) async fn state(
 }
 
 /// What the run did to a bucket that a reader may see.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Happened {
     /// Something went wrong at all.
     pub faults: bool,
-    /// The log begins here by now, where its beginning moved during the run.
-    pub expired: Option<i64>,
+    /// Where the log began after each time that its beginning moved during the run.
+    pub expired: Vec<i64>,
     /// The partition was dropped.
     pub dropped: bool,
     /// Rows were appended behind what the model knows.
@@ -309,17 +309,18 @@ pub fn judge(
             for (model, happened) in history.buckets.iter().zip(happened) {
                 let bucket = model.bucket.bucket;
                 let found = found.get(&bucket).copied();
-                let mut moved = model.clone();
-                moved.start = happened.expired.unwrap_or(model.start);
-                let right = [model, &moved].map(|model| match spec {
-                    OffsetSpec::Earliest => model.start,
-                    OffsetSpec::Latest => model.end,
-                    OffsetSpec::Timestamp(time) => model.offset_at(*time),
-                });
+                let starts = happened.expired.iter().chain([&model.start]);
+                let right: Vec<i64> = starts
+                    .map(|start| match spec {
+                        OffsetSpec::Earliest => *start,
+                        OffsetSpec::Latest => model.end,
+                        OffsetSpec::Timestamp(time) => model.offset_at(*time, *start),
+                    })
+                    .collect();
                 let is_later = happened.written
                     && *spec == OffsetSpec::Latest
                     && found.is_some_and(|found| found >= model.end);
-                if !is_later && !right.map(Some).contains(&found) {
+                if !is_later && !found.is_some_and(|found| right.contains(&found)) {
                     return Err(format!("offset {found:?} of bucket {bucket}, not {right:?}"));
                 }
             }
@@ -346,7 +347,7 @@ pub fn explain(error: &Error, happened: &Happened) -> Result<Verdict, String> {
         Error::Unreachable { .. } | Error::TimedOut { .. } => happened.faults,
         // exceptions of servers, buckets that moved, scanners that moved with them
         Error::Server { code: -1 | 12 | 44 | 66 | 67, .. } => happened.faults,
-        Error::OffsetOutOfRange { start, .. } => happened.expired == Some(*start),
+        Error::OffsetOutOfRange { start, .. } => happened.expired.contains(start),
         Error::NotFound(_) => happened.dropped,
         _ => false,
     };
