@@ -11,8 +11,10 @@ use crate::measure::Case;
 use crate::table::{COLUMNS, DATABASE, connect};
 use crate::{Read, Result, floor};
 
-/// The longest wait for a poll; there is always something to come.
+/// The longest wait of one poll; its scanner sometimes comes back with nothing although there is more.
 const WAIT: Duration = Duration::from_secs(10);
+/// How often in a row it may.
+const EMPTY_MAX: u32 = 6;
 
 /// Reads a log through its scanner of Arrow batches.
 pub async fn batches(bootstrap: &str, case: Case, rows: u64) -> Result<Read> {
@@ -20,10 +22,11 @@ pub async fn batches(bootstrap: &str, case: Case, rows: u64) -> Result<Read> {
     let table = open(&connection, case).await?;
     let scanner = projected(&table, case)?.create_record_batch_log_scanner()?;
     scanner.subscribe(0, 0).await?;
-    let mut read = (0, 0);
+    let (mut read, mut empty) = ((0, 0), 0);
     while read.0 < rows {
         let batches = scanner.poll(WAIT).await?;
-        if batches.is_empty() {
+        empty = if batches.is_empty() { empty + 1 } else { 0 };
+        if empty == EMPTY_MAX {
             return Err(format!("nothing came after {} rows", read.0).into());
         }
         for batch in batches {
@@ -39,10 +42,11 @@ pub async fn records(bootstrap: &str, case: Case, rows: u64, with_values: bool) 
     let table = open(&connection, case).await?;
     let scanner = projected(&table, case)?.create_log_scanner()?;
     scanner.subscribe(0, 0).await?;
-    let mut read = (0, 0);
+    let (mut read, mut empty) = ((0, 0), 0);
     while read.0 < rows {
         let records = scanner.poll(WAIT).await?;
-        if records.is_empty() {
+        empty = if records.is_empty() { empty + 1 } else { 0 };
+        if empty == EMPTY_MAX {
             return Err(format!("nothing came after {} rows", read.0).into());
         }
         for record in records.records_by_buckets().values().flatten() {
