@@ -52,7 +52,6 @@ impl FlussClient {
         spread: &mut S,
     ) -> Result<()> {
         let mut attempts = Attempts::new(self.options.request_timeout);
-        let mut is_sure = false;
         while !parts.is_empty() {
             let requests = self.requests(table, parts, spread, &mut attempts).await?;
             let (share, deadline) = (attempts.share(), attempts.deadline());
@@ -93,9 +92,10 @@ impl FlussClient {
                     }
                     let message = of_bucket.message.unwrap_or_default();
                     let error = bucket_error(code, &message, bucket);
-                    // a server that has just lost a bucket, or not yet got it, says that there is none
-                    let may_be_stale = matches!(error, Error::NotFound(_)) && !is_sure;
-                    if !may_be_stale && !may_pass(&error) {
+                    // a server that has just lost a bucket, or is coming back and not yet got it, says that there
+                    // is none; the metadata, which is asked before the next try, knows better
+                    let is_settled = code != code::UNKNOWN_TABLE_OR_BUCKET;
+                    if is_settled && !may_pass(&error) {
                         return Err(error);
                     }
                     failure = Some(error);
@@ -104,7 +104,6 @@ impl FlussClient {
             }
             drop(answers);
             if let (Some(error), Some((bucket, _))) = (failure, again.first()) {
-                is_sure = true;
                 self.leaders.forget(&again.iter().map(|(bucket, _)| *bucket).collect::<Vec<_>>());
                 attempts.pause_after(error, *bucket).await?;
             }

@@ -18,11 +18,15 @@ use fluss_scan::{
     ClientOptions, Error, FlussClient, FoundRows, KeyLookup, KvScan, OffsetSpec, PartitionInfo,
     TableInfo, TablePath,
 };
-use integration_tests::{Cluster, ClusterOptions, TableSpec, Value, Writer, shared_cluster};
+use integration_tests::{Cluster, ClusterOptions, Node, TableSpec, Value, Writer, shared_cluster};
 
 fn client(cluster: &Cluster) -> Arc<FlussClient> {
-    let options = ClientOptions::new(&cluster.bootstrap(), &BTreeMap::new()).unwrap();
-    Arc::new(FlussClient::new(options))
+    client_with(cluster, "15s")
+}
+
+fn client_with(cluster: &Cluster, timeout: &str) -> Arc<FlussClient> {
+    let options = BTreeMap::from([("client.request-timeout".to_owned(), timeout.to_owned())]);
+    Arc::new(FlussClient::new(ClientOptions::new(&cluster.bootstrap(), &options).unwrap()))
 }
 
 async fn info(client: &FlussClient, spec: &TableSpec) -> TableInfo {
@@ -494,6 +498,63 @@ async fn a_table_that_is_gone_is_not_empty() {
         assert!(started.elapsed() < Duration::from_secs(30), "still there");
     };
     assert!(matches!(gone, Error::NotFound(_)), "{gone:?}");
+}
+
+/// A server that is gone or frozen ends a lookup at its deadline, and one that comes back within it is waited for.
+#[tokio::test]
+async fn lookups_meet_a_server_that_is_killed_and_frozen() {
+    let options = ClusterOptions { tiering: false, ..ClusterOptions::default() };
+    let cluster = Cluster::start(options).await.unwrap();
+    let spec = TableSpec::new("lookup_faults", "t")
+        .column("id", DataTypes::bigint())
+        .column("v", DataTypes::bigint())
+        .primary_key(["id"])
+        .buckets(3);
+    cluster.create_table(&spec).await.unwrap();
+    let mut writer = Writer::open(&cluster, spec.path()).await.unwrap();
+    let rows: Vec<_> = (0..300_i64).map(|id| vec![id.into()]).collect();
+    let expected: Vec<(u32, i64)> = change(&mut writer, &rows).await.into_iter().collect();
+    drop(writer);
+    let patient = client_with(&cluster, "90s");
+    let hasty = client_with(&cluster, "2s");
+    let table = info(&patient, &spec).await;
+    let ids: Vec<Value> = (0..301_i64).map(Value::from).collect();
+    let all = lookup(&table, keys(&table, &[("id", &ids)]));
+    let buckets: Vec<_> = table.buckets(None).collect();
+    let counted = async |client: &FlussClient| {
+        let stats = client.table_stats(&table, &buckets).await?;
+        Ok::<u64, Error>(stats.into_values().flatten().sum())
+    };
+    for (client, what) in [(&patient, "patient"), (&hasty, "hasty")] {
+        assert_eq!(shown(&client.lookup(&all).await.unwrap(), "v"), expected, "{what}");
+    }
+    // a lone server that is killed truncates its log to the last high watermark that it noted: it would lose the rows
+    let started = Instant::now();
+    let ends = patient.offsets(&table, None, &[0, 1, 2], OffsetSpec::Latest).await.unwrap();
+    let noted = cluster.directory().join("tablet-0/data/high-watermark-checkpoint");
+    let is_noted = |noted: &str| {
+        let line = |(bucket, end): (&i32, &i64)| format!("{} {bucket} {end}", table.table_id);
+        ends.iter().all(|end| noted.lines().any(|noted| noted == line(end)))
+    };
+    while !std::fs::read_to_string(&noted).is_ok_and(|noted| is_noted(&noted)) {
+        assert!(started.elapsed() < Duration::from_secs(60), "no end of the logs is noted");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let server = Node::Tablet(0);
+    for is_killed in [true, false] {
+        if is_killed { cluster.kill(server) } else { cluster.freeze(server) }.unwrap();
+        let started = Instant::now();
+        let (rows, count) = tokio::join!(hasty.lookup(&all), counted(&hasty));
+        let late = started.elapsed();
+        assert!(rows.is_err() && count.is_err(), "{rows:?} {count:?}");
+        assert!(late < Duration::from_secs(3), "{late:?}");
+        let back = async {
+            if is_killed { cluster.restart(server).await } else { cluster.thaw(server) }.unwrap();
+        };
+        let (rows, count, ()) = tokio::join!(patient.lookup(&all), counted(&patient), back);
+        assert_eq!(shown(&rows.unwrap(), "v"), expected, "killed: {is_killed}");
+        assert_eq!(count.unwrap(), expected.len() as u64, "killed: {is_killed}");
+    }
 }
 
 /// Where there is no lake, clients put the same keys into different buckets.
