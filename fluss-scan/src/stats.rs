@@ -14,7 +14,8 @@ impl FlussClient {
     ///
     /// In a primary-key table these are the keys that live now; in a log table, the records that the log
     /// still holds. `None`: the server keeps no count, as for change logs without old images and tables of
-    /// servers before 0.9. Counts are no part of a snapshot: good for plans, not for answers.
+    /// servers before 0.9. Counts are no part of a snapshot, and a server that is still taking a primary-key
+    /// bucket over tells the records of its log instead: good for plans, not for answers.
     ///
     /// # Errors
     /// `Unsupported` where a leader does not serve the call; `NotFound` for a bucket that does not exist;
