@@ -14,8 +14,8 @@ use crate::wait::{self, Progress, request};
 const LEADER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Time after which a new table without leaders counts as overlooked, and how often one is created.
-const OVERLOOKED: Duration = Duration::from_secs(10);
-const CREATIONS: usize = 4;
+const OVERLOOKED: Duration = Duration::from_secs(5);
+const CREATIONS: usize = 8;
 
 /// A table as a list of columns, and what else is said about it.
 ///
