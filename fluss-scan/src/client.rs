@@ -2,10 +2,11 @@
 
 pub(crate) mod lanes;
 mod leaders;
+mod offsets;
 mod servers;
 mod spread;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use tokio::time::Instant;
 
 use crate::error::code;
 use crate::messages::{
-    GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListOffsets, ListPartitionInfos,
-    ListTables, Path,
+    GetLakeSnapshot, GetTableInfo, GetTableSchema, ListDatabases, ListPartitionInfos, ListTables,
+    Path,
 };
 use crate::network::{Network, Tcp};
 use crate::store::Stores;
@@ -28,6 +29,7 @@ use lanes::Lanes;
 use leaders::Leaders;
 use servers::Servers;
 
+pub use offsets::OffsetSpec;
 pub(crate) use spread::{OfBucket, Spread};
 
 /// A client of one cluster. Connects when it is first asked something; shared by all statements.
@@ -39,17 +41,6 @@ pub struct FlussClient {
     schemas: Mutex<HashMap<(i64, i32), Arc<Schema>>>,
     stores: Stores,
     lanes: Lanes,
-}
-
-/// Which offset of a log is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetSpec {
-    /// The first one that can be read, tiered segments included.
-    Earliest,
-    /// The high watermark: the first one that cannot be read yet.
-    Latest,
-    /// The first one written at this time (milliseconds since 1970) or later.
-    Timestamp(i64),
 }
 
 /// Old schemas that are remembered.
@@ -108,14 +99,23 @@ impl FlussClient {
     /// An old or present schema of a table; schemas never change, so they are remembered.
     ///
     /// # Errors
-    /// `Server` for an unknown id.
+    /// `Server` for an id that no server comes to know.
     pub async fn schema(&self, table: &TableInfo, schema_id: i32) -> Result<Arc<Schema>> {
         let key = (table.table_id, schema_id);
         if let Some(schema) = self.schemas.lock().get(&key) {
             return Ok(Arc::clone(schema));
         }
         let request = GetTableSchema { path: wire(&table.path), schema_id: Some(schema_id) };
-        let answer = self.servers.ask_any(&request, self.deadline()).await?;
+        let mut attempts = Attempts::new(self.options.metadata_timeout);
+        let answer = loop {
+            match self.servers.ask_any(&request, attempts.deadline()).await {
+                // servers learn of a new schema a moment after it is written with
+                Err(error @ Error::Server { code: code::SCHEMA_NOT_EXIST, .. }) => {
+                    attempts.pause(&[]).await.map_err(|_| error)?;
+                }
+                answer => break answer?,
+            }
+        };
         let schema = Arc::new(Schema::parse(&answer.json)?);
         let mut schemas = self.schemas.lock();
         if schemas.len() >= SCHEMAS_MAX {
@@ -158,49 +158,6 @@ impl FlussClient {
         }))
     }
 
-    /// Offsets of some buckets of one partition, from their leaders.
-    ///
-    /// # Errors
-    /// `NotFound` for a bucket that does not exist; `TimedOut` for one without a leader.
-    pub async fn offsets(
-        &self,
-        table: &TableInfo,
-        partition_id: Option<i64>,
-        buckets: &[i32],
-        spec: OffsetSpec,
-    ) -> Result<BTreeMap<i32, i64>> {
-        let mut found = BTreeMap::new();
-        let mut missing: Vec<Bucket> =
-            buckets.iter().map(|bucket| table.bucket(partition_id, *bucket)).collect();
-        let mut attempts = Attempts::new(self.options.request_timeout);
-        let mut is_sure = false;
-        while !missing.is_empty() {
-            let by_leader = self.leaders_of(table, &missing, &mut attempts).await?;
-            let left = attempts.share();
-            let asked = by_leader.into_iter().map(|(server, buckets)| {
-                let request = offsets_request(table, partition_id, &buckets, spec);
-                async move { (self.servers.ask(server, &request, left).await, buckets) }
-            });
-            missing.clear();
-            for (answer, buckets) in futures::future::join_all(asked).await {
-                let may_pass = |error: &Error| attempts.may_pass(error);
-                match take_offsets(answer, &buckets, &mut found, &mut missing, may_pass) {
-                    // a server that has just lost a bucket, or not yet got it, says so too
-                    Err(Error::NotFound(_)) if !is_sure => missing.extend(buckets),
-                    taken => taken?,
-                }
-            }
-            if !missing.is_empty() {
-                is_sure = true;
-                missing.sort_unstable();
-                missing.dedup();
-                self.leaders.forget(&missing);
-                attempts.pause(&missing).await?;
-            }
-        }
-        Ok(found)
-    }
-
     /// The store of a remote log directory and the path in it.
     pub(crate) fn open_store(&self, directory: &str) -> Result<(Arc<dyn ObjectStore>, ObjectPath)> {
         self.stores.open(directory, &self.options.remote_storage)
@@ -211,68 +168,8 @@ impl FlussClient {
     }
 }
 
-/// Sorts an answer into offsets and buckets to ask for again at another leader.
-fn take_offsets(
-    answer: Result<crate::messages::ListOffsetsAnswer>,
-    asked: &[Bucket],
-    found: &mut BTreeMap<i32, i64>,
-    again: &mut Vec<Bucket>,
-    mut may_pass: impl FnMut(&Error) -> bool,
-) -> Result<()> {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) if may_pass(&error) => {
-            again.extend(asked);
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
-    for bucket in asked {
-        let of_bucket = answer.buckets.iter().find(|b| b.bucket == bucket.bucket);
-        let Some(of_bucket) = of_bucket else {
-            return Err(Error::corrupt(format!("no offset of {bucket}")));
-        };
-        match (of_bucket.code.unwrap_or(0), of_bucket.offset) {
-            (0, Some(offset)) => {
-                found.insert(bucket.bucket, offset);
-            }
-            (0, None) => return Err(Error::corrupt(format!("no offset of {bucket}"))),
-            (code, _) => {
-                let message = of_bucket.message.as_deref().unwrap_or_default();
-                let error = bucket_error(code, message, *bucket);
-                if !may_pass(&error) {
-                    return Err(error);
-                }
-                again.push(*bucket);
-            }
-        }
-    }
-    Ok(())
-}
-
 fn wire(path: &TablePath) -> Path {
     Path { database: path.database.clone(), table: path.table.clone() }
-}
-
-fn offsets_request(
-    table: &TableInfo,
-    partition_id: Option<i64>,
-    buckets: &[Bucket],
-    spec: OffsetSpec,
-) -> ListOffsets {
-    let (kind, timestamp) = match spec {
-        OffsetSpec::Earliest => (0, None),
-        OffsetSpec::Latest => (1, None),
-        OffsetSpec::Timestamp(milliseconds) => (2, Some(milliseconds)),
-    };
-    ListOffsets {
-        follower_id: CLIENT,
-        kind,
-        table_id: table.table_id,
-        partition_id,
-        buckets: buckets.iter().map(|bucket| bucket.bucket).collect(),
-        timestamp,
-    }
 }
 
 /// The follower id of a client, in requests that followers send too.

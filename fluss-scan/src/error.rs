@@ -77,6 +77,7 @@ pub(crate) mod code {
     pub(crate) const UNKNOWN_SERVER_ERROR: i32 = -1;
     pub(crate) const DATABASE_NOT_EXIST: i32 = 4;
     pub(crate) const TABLE_NOT_EXIST: i32 = 7;
+    pub(crate) const SCHEMA_NOT_EXIST: i32 = 9;
     pub(crate) const NOT_LEADER: i32 = 12;
     /// To GetTableStats: the server keeps no count.
     pub(crate) const NO_ROW_COUNT: i32 = 15;

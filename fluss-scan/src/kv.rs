@@ -14,8 +14,8 @@ mod lookup;
 mod scanner;
 mod values;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -171,6 +171,9 @@ fn format_of(table: &TableInfo) -> Result<RowFormat> {
 
 /// A decoder of the columns at `projection` of a table's present schema.
 fn decoder(table: &TableInfo, projection: &[usize]) -> Result<Decoder> {
+    if projection.iter().collect::<HashSet<_>>().len() < projection.len() {
+        return Err(Error::Unsupported(format!("the projection {projection:?}")));
+    }
     let column = |i: &usize| {
         let column = table.schema.columns.get(*i).cloned();
         column.ok_or_else(|| Error::Unsupported(format!("a projection of column {i}")))

@@ -61,7 +61,7 @@ impl Spread for Stats {
         GetTableStats { table_id: self.table_id, buckets: parts.iter().map(bucket).collect() }
     }
 
-    fn by_bucket(answer: GetTableStatsAnswer) -> Vec<OfBucket<Option<i64>>> {
+    fn by_bucket(&self, answer: GetTableStatsAnswer) -> Vec<OfBucket<Option<i64>>> {
         let of_bucket = |b: crate::messages::StatsOfBucket| {
             let has_count = b.code != Some(code::NO_ROW_COUNT);
             OfBucket {

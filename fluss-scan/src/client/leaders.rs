@@ -141,7 +141,6 @@ impl FlussClient {
     where
         F: Future<Output = Result<T>> + Send,
     {
-        let mut is_sure = false;
         loop {
             let server = self.leader_of(table, bucket, &mut attempts).await?;
             match ask(server, attempts.share()).await {
@@ -149,9 +148,9 @@ impl FlussClient {
                     self.leaders.forget(&[bucket]);
                     attempts.pause_after(error, bucket).await?;
                 }
-                // a server that has just lost the bucket, or not yet got it, says so too
-                Err(error @ Error::NotFound(_)) if !is_sure => {
-                    is_sure = true;
+                // a server that has just lost the bucket, or is coming back and not yet got it, says that there is
+                // none; the metadata, which is asked before the next try, knows better
+                Err(error @ Error::NotFound(_)) => {
                     self.leaders.forget(&[bucket]);
                     attempts.pause_after(error, bucket).await?;
                 }

@@ -37,7 +37,7 @@ pub(crate) trait Spread {
     fn weight(part: &Self::Part) -> usize;
     /// The request for parts that are about different buckets.
     fn request(&self, parts: &[(Bucket, Self::Part)]) -> Self::Call;
-    fn by_bucket(answer: <Self::Call as Call>::Answer) -> Vec<OfBucket<Self::Found>>;
+    fn by_bucket(&self, answer: <Self::Call as Call>::Answer) -> Vec<OfBucket<Self::Found>>;
     /// Takes what was answered; an error ends the question.
     fn take(&mut self, bucket: Bucket, part: Self::Part, found: Self::Found) -> Result<()>;
 }
@@ -73,7 +73,7 @@ impl FlussClient {
             };
             while let Some((answer, asked)) = answers.next().await {
                 let mut by_bucket = match answer {
-                    Ok(answer) => of_buckets(S::by_bucket(answer)),
+                    Ok(answer) => of_buckets(spread.by_bucket(answer)),
                     Err(error) if may_pass(&error) => {
                         failure = Some(error);
                         again.extend(asked);
@@ -201,7 +201,7 @@ mod tests {
             ListDatabases {}
         }
 
-        fn by_bucket(_: ListDatabasesAnswer) -> Vec<OfBucket<()>> {
+        fn by_bucket(&self, _: ListDatabasesAnswer) -> Vec<OfBucket<()>> {
             vec![]
         }
 

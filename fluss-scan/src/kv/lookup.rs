@@ -295,7 +295,7 @@ impl<C: KeyCall> Spread for Asked<'_, C> {
         C::of(self.table.table_id, self.bucket_count, buckets.collect())
     }
 
-    fn by_bucket(answer: C::Answer) -> Vec<OfBucket<Self::Found>> {
+    fn by_bucket(&self, answer: C::Answer) -> Vec<OfBucket<Self::Found>> {
         C::values(answer)
     }
 

@@ -114,6 +114,28 @@ async fn schemas_are_asked_for_once() {
     }
 }
 
+/// The leader that wrote with a new schema knows it, the server that is asked may learn it later.
+#[tokio::test]
+async fn a_schema_that_a_server_has_not_learnt_yet_is_asked_for_again() {
+    for known_from in [2, usize::MAX] {
+        let fake = FakeServer::start(move |asked| {
+            leads_all(asked, "v10").unwrap_or_else(|| match asked.nth >= known_from {
+                true => Reply::recorded("schema_tablet.v10"),
+                false => Reply::error(9, "Schema not exist."),
+            })
+        })
+        .await;
+        match fake.client().schema(&full_table(13), 1).await {
+            Ok(_) => assert_eq!((known_from, fake.count::<GetTableSchema>()), (2, 3)),
+            Err(error) => {
+                assert_eq!(known_from, usize::MAX, "{error}");
+                assert!(matches!(error, Error::Server { code: 9, .. }), "{error:?}");
+                assert!(fake.count::<GetTableSchema>() < 20);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn partitions_have_ids_names_and_values() {
     for server in SERVERS {
@@ -223,7 +245,9 @@ async fn offsets_of_what_is_missing_are_not_found() {
         let table = full_table(8);
         let error = fake.client().offsets(&table, Some(5), &[0], OffsetSpec::Latest).await;
         assert!(matches!(error, Err(Error::NotFound(_))), "{error:?}");
-        assert_eq!(fake.count::<ListOffsets>(), 2, "asked again once, with fresh metadata");
+        // the metadata lists the bucket: its leader may be coming back
+        let asked = fake.count::<ListOffsets>();
+        assert!((2..20).contains(&asked), "asked {asked} times");
         assert_eq!(fake.asked::<Metadata>()[0].partition_ids, [5]);
     }
 }
