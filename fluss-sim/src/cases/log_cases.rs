@@ -91,7 +91,9 @@ pub async fn out_of_range<W: World>(world: &W) -> CaseResult {
 /// # Errors
 /// What is wrong.
 pub async fn remote<W: World>(world: &W, rows_per_batch: i64, batches: i64) -> CaseResult {
-    let spec = columns().property("table.log.arrow.compression.type", "NONE");
+    let spec = columns()
+        .property("table.log.arrow.compression.type", "NONE")
+        .property("table.log.tiered.local-segments", "1");
     let path = world.create("remote", spec).await?;
     let count = rows_per_batch * batches;
     for from in (0..count).step_by(usize::try_from(rows_per_batch)?) {

@@ -5,6 +5,7 @@ mod cluster;
 mod faults;
 mod lookup;
 mod process;
+mod stream_cases;
 mod stream_faults;
 mod tidy;
 mod types;
