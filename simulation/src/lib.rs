@@ -7,11 +7,13 @@
 //! Read in this order:
 //!
 //! * [`model`]: what a bucket holds, kept apart from the server's own books
-//! * [`history`]: tables and their past; [`statement`]: what is asked and how an answer is judged
+//! * [`history`]: tables and their past; [`statement`]: what is asked and how an answer is judged,
+//!   [`condition`]: the filters in it
 //! * [`events`]: what goes wrong meanwhile; [`network`]: hosts and connections
 //! * [`run`]: one seed from its beginning to its judgement; [`states`]: the same for states under writes
 //! * [`injected`]: one fault at one place, after a run without it that tells which places there are
 
+pub mod condition;
 pub mod events;
 pub mod history;
 pub mod injected;
