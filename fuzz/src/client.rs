@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use fluss_scan::{
-    ClientOptions, FlussClient, KeyLookup, KvScan, LogBatch, LogScan, OffsetSpec, TableInfo,
-    TablePath,
+    ClientOptions, Comparison, Filter, FilterValue, FlussClient, KeyLookup, KvScan, LogBatch,
+    LogScan, OffsetSpec, TableInfo, TablePath,
 };
 use futures::StreamExt;
 use tokio::time::{Instant, timeout};
 
 use crate::network::{Script, Scripted};
-use crate::tables::{FULL, PREFIXED};
+use crate::tables::{FULL, PREFIXED, WITH_STATISTICS};
 
 /// What each version serves, as recorded.
 const V0_9: &[u8] =
@@ -53,7 +53,8 @@ pub mod call {
     pub const LOOKUP: u8 = 11;
     pub const PREFIX_LOOKUP: u8 = 12;
     pub const STATS: u8 = 13;
-    pub const COUNT: u8 = 14;
+    pub const SCAN_LOG_FILTERED: u8 = 14;
+    pub const COUNT: u8 = 15;
 }
 
 /// Answers to every call.
@@ -85,6 +86,12 @@ pub fn calls(input: &[u8]) {
             call::SCAN_LOG | call::SCAN_LOG_PROJECTED => {
                 let projection = (choice == call::SCAN_LOG_PROJECTED).then(|| vec![0, 3, 15]);
                 return scan_log(&client, log(start, end, projection)).await;
+            }
+            call::SCAN_LOG_FILTERED => {
+                let value = FilterValue::Integer(55);
+                let filter = Some(Filter::Compare(0, Comparison::GreaterOrEqual, value));
+                let table = WITH_STATISTICS.clone();
+                return scan_log(&client, LogScan { table, filter, ..log(start, end, None) }).await;
             }
             call::LOOKUP | call::PREFIX_LOOKUP => look_up(&client, choice).await,
             call::STATS => {

@@ -1,10 +1,9 @@
-//! Inputs to begin with: frames that were recorded from real servers, and batches of types that were not.
+//! Inputs to begin with: frames that were recorded from real servers, and rows of every type as Fluss writes them.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use arrow::ipc::CompressionType;
 use bytes::Bytes;
 use fluss_scan::messages::{
     Call, FetchLogAnswer, GetTableInfo, GetTableStatsAnswer, LimitScanAnswer, ListOffsetsAnswer,
@@ -97,6 +96,8 @@ impl Seeds {
                 ("lake_snapshot", call::LAKE_SNAPSHOT),
                 ("list_offsets", call::OFFSETS),
                 ("error", call::LIST_DATABASES),
+                ("lookup_p", call::LOOKUP),
+                ("table_stats", call::STATS),
             ];
             for (_, call) in simple.iter().filter(|(prefix, _)| r.is(prefix)) {
                 let mut input = table(&r.frame);
@@ -105,7 +106,11 @@ impl Seeds {
             }
             if r.is("fetch_") {
                 let is_projected = r.name.contains("projected");
-                let choice = if is_projected { call::SCAN_LOG_PROJECTED } else { call::SCAN_LOG };
+                let choice = match () {
+                    () if is_projected => call::SCAN_LOG_PROJECTED,
+                    () if r.is("fetch_filter") => call::SCAN_LOG_FILTERED,
+                    () => call::SCAN_LOG,
+                };
                 if let Some((answer, end)) = at_home(r) {
                     let [low, high] = end.to_le_bytes();
                     self.add(&r.name, &[&[choice, 0, low, high], &reply(&answer)])?;
@@ -128,7 +133,7 @@ impl Seeds {
         self.lookups()
     }
 
-    /// No lookup was recorded: a row of three columns, schema 1, as its state has it.
+    /// Rows that are found by a prefix: of three columns, schema 1, as a state has them.
     fn lookups(&self) -> io::Result<()> {
         let row = Bytes::from_static(&[1, 0, 0, 1, b'a', 7, 42]);
         let values = vec![LookedUpValue { bytes: Some(row.clone()) }, LookedUpValue::default()];
@@ -160,8 +165,21 @@ impl Seeds {
                 }
             }
         }
-        for (name, batch) in of_all_types()? {
-            self.add(name, &[&[1], &batch])?;
+        // of all types: the format, and all columns or some
+        for (name, format) in [
+            ("log_arrow", 0),
+            ("log_arrow_changes", 0),
+            ("log_arrow_lz4", 0),
+            ("log_arrow_zstd", 0),
+            ("log_indexed", 1 << 4),
+            ("log_indexed_changes", 1 << 4),
+            ("log_compacted", 2 << 4),
+            ("log_compacted_changes", 2 << 4),
+        ] {
+            let batch = rows(name)?;
+            self.add(name, &[&[1 | format], &batch])?;
+            self.add(&format!("{name}.cut"), &[&[1 | 2 | format], &batch])?;
+            self.add(&format!("{name}.v2"), &[&[1 | format], &records::as_version_2(&batch)])?;
         }
         Ok(())
     }
@@ -179,6 +197,11 @@ impl Seeds {
                 if let Some(records) = &records {
                     self.add(&format!("{}.{choice}", r.name), &[&[choice], records])?;
                 }
+            }
+        }
+        for (name, format) in [("state_compacted", 1), ("state_indexed", 2)] {
+            for choice in [format, 4 | format] {
+                self.add(&format!("{name}.{choice}"), &[&[choice], &rows(name)?])?;
             }
         }
         Ok(())
@@ -203,7 +226,7 @@ impl Seeds {
                 self.add(&r.name, &[&answer.json])?;
             }
         }
-        for (name, table) in [("full", &*FULL), ("all_types", &*ALL_TYPES)] {
+        for (name, table) in [("full", &*FULL), ("types", &*ALL_TYPES)] {
             // the JSON is the last field that is set
             let bytes = table.to_bytes();
             let at = bytes.iter().position(|byte| *byte == b'{').unwrap_or(0);
@@ -221,9 +244,11 @@ impl Seeds {
             ("lake_snapshot", 4),
             ("table_info", 5),
             ("schema", 6),
+            ("table_stats", 7),
             ("limit_scan", 8),
             ("list_offsets", 10),
             ("partitions", 11),
+            ("lookup", 13),
             ("metadata", 14),
             ("scan_kv", 16),
         ];
@@ -236,16 +261,10 @@ impl Seeds {
     }
 }
 
-/// A batch of all types in every compression.
-fn of_all_types() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
-    let codecs = [
-        ("all_types", None),
-        ("all_types_lz4", Some(CompressionType::LZ4_FRAME)),
-        ("all_types_zstd", Some(CompressionType::ZSTD)),
-    ];
-    let batch = |(name, codec)| Ok((name, records::batch(&ALL_TYPES, codec)?));
-    let batches: Result<_, arrow::error::ArrowError> = codecs.into_iter().map(batch).collect();
-    batches.map_err(io::Error::other)
+/// A file of every type, as Fluss's own writers wrote it.
+fn rows(name: &str) -> io::Result<Vec<u8>> {
+    let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fluss-scan/tests/rows");
+    fs::read(rows.join(format!("{name}.bin")))
 }
 
 /// An answer as a reply of a script.

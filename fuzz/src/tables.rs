@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fluss_scan::TableInfo;
 use fluss_scan::messages::GetTableInfoAnswer;
 use prost::Message;
+use serde_json::{Value, json};
 
 /// The id of every table here.
 pub const TABLE_ID: i64 = 3;
@@ -18,51 +19,25 @@ pub static FULL: LazyLock<TableInfo> = LazyLock::new(|| {
     described(&answer.json).expect("a recorded table")
 });
 
-/// Every type that Fluss has, in every form that a log or a row gives it.
+/// Every type that Fluss has: the table of `fluss-scan/tests/rows`.
 pub static ALL_TYPES: LazyLock<TableInfo> = LazyLock::new(|| {
-    let types = [
-        r#""BOOLEAN""#,
-        r#""TINYINT""#,
-        r#""SMALLINT""#,
-        r#""INTEGER""#,
-        r#""BIGINT""#,
-        r#""FLOAT""#,
-        r#""DOUBLE""#,
-        r#""DECIMAL","precision":18,"scale":3"#,
-        r#""DECIMAL","precision":38,"scale":10"#,
-        r#""CHAR","length":3"#,
-        r#""STRING""#,
-        r#""BINARY","length":5"#,
-        r#""BYTES""#,
-        r#""DATE""#,
-        r#""TIME_WITHOUT_TIME_ZONE","precision":0"#,
-        r#""TIME_WITHOUT_TIME_ZONE","precision":3"#,
-        r#""TIME_WITHOUT_TIME_ZONE","precision":6"#,
-        r#""TIME_WITHOUT_TIME_ZONE","precision":9"#,
-        r#""TIMESTAMP_WITHOUT_TIME_ZONE","precision":0"#,
-        r#""TIMESTAMP_WITHOUT_TIME_ZONE","precision":3"#,
-        r#""TIMESTAMP_WITHOUT_TIME_ZONE","precision":6"#,
-        r#""TIMESTAMP_WITHOUT_TIME_ZONE","precision":9"#,
-        r#""TIMESTAMP_WITH_LOCAL_TIME_ZONE","precision":6"#,
-        r#""ARRAY","element_type":{"type":"INTEGER"}"#,
-        r#""MAP","key_type":{"type":"STRING","nullable":false},"value_type":{"type":"BIGINT"}"#,
-        r#""ROW","fields":[{"name":"a","field_type":{"type":"STRING"},"field_id":101},
-            {"name":"b","field_type":{"type":"ARRAY","element_type":{"type":"ROW","fields":[
-                {"name":"c","field_type":{"type":"DECIMAL","precision":30,"scale":2},"field_id":103}
-            ]}},"field_id":102}]"#,
-    ];
-    let columns = types.iter().zip(0..).map(|(data_type, id)| {
-        format!(r#"{{"name":"c{id}","id":{id},"data_type":{{"type":{data_type}}}}}"#)
-    });
-    let columns = columns.collect::<Vec<_>>().join(",");
-    let json = format!(r#"{{"schema":{{"columns":[{columns}]}},"bucket_count":1}}"#);
-    described(json.as_bytes()).expect("a table of all types")
+    let values = include_str!("../../fluss-scan/tests/rows/values.json");
+    let values: Value = serde_json::from_str(values).expect("values of all types");
+    let json = json!({"schema": values["schema"], "bucket_count": 1});
+    described(json.to_string().as_bytes()).expect("a table of all types")
 });
 
 /// The same, with a state of INDEXED rows.
 pub static ALL_TYPES_INDEXED: LazyLock<TableInfo> = LazyLock::new(|| {
     let mut table = ALL_TYPES.clone();
     table.properties.insert("table.kv.format".into(), "INDEXED".into());
+    table
+});
+
+/// The recorded table with statistics of all its columns, so that filters are understood.
+pub static WITH_STATISTICS: LazyLock<TableInfo> = LazyLock::new(|| {
+    let mut table = FULL.clone();
+    table.properties.insert("table.statistics.columns".into(), "*".into());
     table
 });
 
