@@ -1,6 +1,6 @@
 //! Calls about many buckets at once: each leader is asked about its own, several leaders at a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use futures::StreamExt;
 use tokio::time::Instant;
@@ -126,7 +126,7 @@ impl FlussClient {
         let by_leader = self.leaders_of(table, &buckets, attempts).await?;
         let leaders = by_leader.iter().flat_map(|(leader, led)| led.iter().map(|b| (*b, *leader)));
         let leaders: HashMap<Bucket, i32> = leaders.collect();
-        let mut of_leaders: HashMap<i32, Vec<(Bucket, S::Part)>> = HashMap::new();
+        let mut of_leaders: BTreeMap<i32, Vec<(Bucket, S::Part)>> = BTreeMap::new();
         for (bucket, part) in parts {
             let leader = leaders.get(&bucket);
             let leader = leader.ok_or_else(|| Error::corrupt(format!("no leader of {bucket}")))?;
