@@ -4,12 +4,14 @@
 //! * [`source`]: its raw batches, fetched from the leader until the consumed offset reaches the end
 //! * [`remote`]: segments that were tiered to remote storage
 //! * [`filter`]: what servers may leave out
-//! * [`batch`]: the bytes of record batches → Arrow, once [`layout`] has looked at them
+//! * [`batch`]: the bytes of record batches → Arrow, once [`layout`] has looked at them and
+//!   [`decompress`] made them larger
 //! * [`format`]: batches of rows → Arrow
 //! * [`changes`]: what each record does
 
 mod batch;
 mod changes;
+mod decompress;
 mod filter;
 mod format;
 mod layout;

@@ -14,6 +14,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::read_record_batch;
 use bytes::Bytes;
 
+use super::decompress::decompress;
 use super::{ChangeTypes, layout};
 use crate::cursor::Cursor;
 use crate::{Column, Error, Result};
@@ -178,10 +179,18 @@ fn decode_arrow(
     let batch = message
         .header_as_record_batch()
         .ok_or_else(|| Error::corrupt("an Arrow message without a record batch"))?;
-    layout::check(&batch, &body, schema.fields(), rows)?;
+    let lengths = layout::check(&batch, &body, schema.fields(), kept, rows)?;
+    let kept = (kept.len() < schema.fields().len()).then_some(kept);
+    let decompressed = match batch.compression() {
+        Some(compression) => Some(decompress(&batch, compression.codec(), &body, &lengths)?),
+        None => None,
+    };
     // not copied although it begins anywhere: the reader copies those buffers that must be aligned and are not,
-    // which leaves out text and all that it decompresses
-    let (body, kept) = (body.into(), (kept.len() < schema.fields().len()).then_some(kept));
+    // which leaves out text
+    let (body, batch) = match &decompressed {
+        Some(decompressed) => (decompressed.body.clone(), decompressed.batch()?),
+        None => (body.into(), batch),
+    };
     read_record_batch(&body, batch, schema, &HashMap::new(), kept, &message.version())
         .map_err(|e| Error::corrupt(format!("an Arrow record batch: {e}")))
 }

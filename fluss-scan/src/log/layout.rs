@@ -14,13 +14,15 @@ use crate::{Error, Result};
 /// Bytes that one batch may decompress to.
 const DECOMPRESSED_MAX: usize = 1 << 30;
 
-/// Refuses a record batch of `rows` rows that does not have what its columns need.
+/// Refuses a record batch of `rows` rows that does not have what its columns need. The lengths of its buffers once they
+/// are decompressed; none for those of columns that are not at the `kept` positions.
 pub(super) fn check(
     batch: &RecordBatch<'_>,
     body: &[u8],
     columns: &Fields,
+    kept: &[usize],
     rows: usize,
-) -> Result<()> {
+) -> Result<Vec<Option<usize>>> {
     // only types that Fluss does not have need them
     if batch.variadicBufferCounts().is_some_and(|counts| !counts.is_empty()) {
         return Err(Error::corrupt("an Arrow batch with variadic buffers"));
@@ -38,11 +40,17 @@ pub(super) fn check(
     if decompressed > DECOMPRESSED_MAX {
         return Err(Error::TooLarge(format!("a batch that decompresses to {decompressed} bytes")));
     }
+    let mut wanted: Vec<Option<usize>> = lengths.iter().copied().map(Some).collect();
     let mut walk = Walk { nodes: nodes.into_iter(), lengths: lengths.into_iter() };
-    for column in columns {
+    for (position, column) in columns.iter().enumerate() {
+        let from = wanted.len() - walk.lengths.len();
         walk.field(column, Some(rows))?;
+        let until = wanted.len() - walk.lengths.len();
+        if !kept.contains(&position) {
+            wanted[from..until].fill(None);
+        }
     }
-    Ok(())
+    Ok(wanted)
 }
 
 /// The length of a buffer once it is decompressed.
