@@ -58,7 +58,7 @@ impl History {
         cluster.set_remote_directory(remote);
         let path = TablePath::new("simulated", "t");
         let has_statistics =
-            kind == Kind::Log && cluster.version() == Version::V1_0 && random.random_bool(0.5);
+            kind == Kind::Log && cluster.version() == Version::V1_0 && random.random_bool(0.8);
         let (spec, is_partitioned) = spec(kind, has_statistics, random);
         let buckets = spec.buckets;
         let table_id = cluster.create_table(&path, spec)?;
