@@ -3,6 +3,8 @@
 //! What real servers hold is taken from their recorded logs and written anew, batch by batch; every other recorded
 //! answer must then come again: ids, codes, offsets, the same rows in the same batches, and the bytes of states.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
+
 mod recordings {
     pub mod replay;
     pub mod wire;

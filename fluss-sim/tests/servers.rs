@@ -1,5 +1,7 @@
 //! What servers do that no recording shows: over sockets, with credentials, where they answer nothing.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
