@@ -8,9 +8,11 @@
 //! Read in this order:
 //!
 //! * [`spec`]: what a table looks like; [`Cluster`]: servers, tables and what is done to them
-//! * `write`, `bucket`: logs, change logs, states; `encode`, `row`: their bytes; `remote`: tiered segments
-//! * `serve`, `answer`: frames and calls; [`fault`]: what goes wrong with them
+//! * `write`, `bucket`: change logs and states; `log`, `batch`: logs; `encode`, `row`: their bytes; `filter`:
+//!   statistics of batches; `remote`: tiered segments
+//! * `serve`, `answer`: frames and calls, `api`: which of them; [`fault`], `script`: what goes wrong with them
 //! * [`network`]: clients of the cluster without sockets; [`faulty`]: any network, with faults in its bytes
+//! * [`cases`]: what a reader must do, over simulated and real clusters alike
 //!
 //! Time is the runtime's, randomness is seeded: under a simulated clock the same seed gives the same run.
 
