@@ -183,8 +183,8 @@ impl FlussClient {
         let mut attempts = Attempts::new(self.options.metadata_timeout);
         loop {
             let server = self.leader_of(table, bucket, &mut attempts).await?;
-            match self.servers.serves::<C>(server, attempts.left()).await {
-                Err(error) if error.is_passing() => {
+            match self.servers.serves::<C>(server, attempts.share()).await {
+                Err(error) if attempts.may_pass(&error) => {
                     self.leaders.forget(&[bucket]);
                     attempts.pause_after(error, bucket).await?;
                 }
