@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     let client = ours::client(&bootstrap)?;
     measure::print_head();
     for kind in table::Kind::ALL {
-        for codec in chosen("CODECS", &table::CODECS) {
+        for codec in chosen("CODECS", &table::CODECS)? {
             let table = table::Table { kind, codec };
             runtime.block_on(table.write(&bootstrap, rows))?;
             for columns in [1, table::COLUMNS] {
@@ -71,12 +71,10 @@ fn run(
     let scan = runtime.block_on(ours::scan(client, case))?;
     let mut wire = floor::Wire::connect(bootstrap, &scan)?;
     let bytes = wire.fetch()?;
-    let names: Vec<&str> = Contender::of(case.table.kind).iter().map(|c| c.name()).collect();
-    let contenders: Vec<Contender> = chosen("CONTENDERS", &names)
-        .filter_map(|name| {
-            Contender::of(case.table.kind).iter().find(|c| c.name() == name).copied()
-        })
-        .collect();
+    let all = table::Kind::ALL.iter().flat_map(|kind| Contender::of(*kind)).map(|c| c.name());
+    let chosen = chosen("CONTENDERS", &all.collect::<Vec<_>>())?;
+    let of_kind = Contender::of(case.table.kind).iter().copied();
+    let contenders: Vec<Contender> = of_kind.filter(|c| chosen.contains(&c.name())).collect();
     let mut measured: Vec<Measured> = contenders.iter().map(|c| Measured::new(*c)).collect();
     let expected = floor::decode(&bytes, wire.schema())?;
     // the first round warms caches and checks, and does not count
@@ -117,9 +115,12 @@ fn number(name: &str, default: u64) -> Result<u64> {
 }
 
 /// Those of `all` that an environment variable names; without it, all.
-fn chosen<'a>(name: &str, all: &[&'a str]) -> impl Iterator<Item = &'a str> + use<'a> {
-    let names = std::env::var(name).ok();
-    let is_chosen =
-        move |one: &&str| names.as_ref().is_none_or(|n| n.split(',').any(|n| n == *one));
-    all.to_vec().into_iter().filter(is_chosen)
+/// The chosen ones of all that there are; all of them where none is chosen.
+fn chosen<'a>(name: &str, all: &[&'a str]) -> Result<Vec<&'a str>> {
+    let Ok(names) = std::env::var(name) else { return Ok(all.to_vec()) };
+    let one = |wanted: &str| {
+        let found = all.iter().find(|one| **one == wanted).copied();
+        found.ok_or_else(|| format!("{name}: '{wanted}' is none of {}", all.join(", ")).into())
+    };
+    names.split(',').map(one).collect()
 }
