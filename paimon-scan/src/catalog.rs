@@ -8,6 +8,7 @@ use std::time::Duration;
 use paimon::catalog::{Catalog, Identifier};
 use paimon::{FileSystemCatalog, Options};
 
+use crate::declared::Declared;
 use crate::error::{LakeError, Result};
 use crate::options::LakeOptions;
 use crate::options::storage;
@@ -127,6 +128,11 @@ impl LakeTable {
     /// Options of the table; Fluss stores its own definition here as `fluss.*`.
     pub fn options(&self) -> &HashMap<String, String> {
         self.table.schema().options()
+    }
+
+    /// The columns as they are declared, in the order of the schema.
+    pub fn declared(&self) -> Vec<Declared> {
+        self.table.schema().fields().iter().map(Declared::of).collect()
     }
 
     /// Where the table's files are opened.

@@ -1,7 +1,7 @@
 //! The lake half of a union read: Paimon tables read as Arrow batches by DataFusion's own Parquet reader.
 //!
 //! Reading order: `options` (where a lake is; below it `storage`, how its bytes are reached), `catalog`
-//! (names → tables), `refusal` (what is not read, by name), `schema` and `evolution` (columns and
+//! (names → tables), `declared` (columns in words), `refusal` (what is not read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files), `section` (which files overlap), `file`
 //! (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
 //! `conform`, `deletion_vector`, `reader`, and `resolve` for files that overlap by key.
@@ -16,6 +16,7 @@
 mod bounds;
 mod catalog;
 mod conform;
+mod declared;
 mod deletion_vector;
 mod error;
 mod evolution;
@@ -34,6 +35,7 @@ mod section;
 mod source;
 
 pub use catalog::{LakeCatalog, LakeTable};
+pub use declared::Declared;
 pub use error::{LakeError, Result};
 pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section};
 pub use key::KeyEncoder;

@@ -11,7 +11,7 @@ use crate::error::{LakeError, Result};
 use storage::Storage;
 
 /// Paimon's catalog options (`metastore`, `warehouse`, `s3.*`, …). `Debug` masks secrets.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct LakeOptions {
     options: BTreeMap<String, String>,
 }

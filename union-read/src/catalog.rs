@@ -1,20 +1,153 @@
 //! The databases and tables of a source, as DataFusion's catalogs: made anew for each statement, so
 //! that all of its tables share the statement's read points.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
-use fluss_scan::{FlussClient, TablePath};
+use fluss_scan::{FlussClient, TableInfo, TablePath};
 
-pub use fluss_scan::TableInfo;
+use paimon_scan::LakeOptions;
 
+use crate::columns::Columns;
+use crate::lake_catalog::{self, PaimonCatalog};
+use crate::lake_table::{self, LakePoints};
 use crate::read_point::ReadPoints;
 use crate::source::{Connections, Source};
 use crate::{Error, ReadMode, Result, UnionTable};
 
-/// One catalog in one statement.
+/// What a catalog stands for, read from its properties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// `type=fluss`: tables of Fluss and their lake.
+    Fluss(Source),
+    /// `type=paimon`: a lake without Fluss.
+    Paimon(LakeOptions),
+}
+
+impl Origin {
+    /// Reads the properties of `CREATE EXTERNAL CATALOG … PROPERTIES (…)`.
+    ///
+    /// # Errors
+    /// `Properties` for an unknown type and for everything in them that is not understood.
+    pub fn from_properties(properties: &BTreeMap<String, String>) -> Result<Self> {
+        match properties.get("type").map(String::as_str) {
+            Some("fluss") => Ok(Self::Fluss(Source::from_properties(properties)?)),
+            Some("paimon") => Ok(Self::Paimon(lake_catalog::options_of(properties)?)),
+            Some(other) => Err(Error::Properties(format!(
+                "The property type must be 'fluss' or 'paimon', not '{other}': no other catalog is \
+                 supported"
+            ))),
+            None => Err(Error::Properties("The property type must be set.".into())),
+        }
+    }
+}
+
+/// What the catalogs of one statement have pinned so far.
+#[derive(Debug, Default)]
+pub struct Points {
+    fluss: Arc<ReadPoints>,
+    lakes: Arc<LakePoints>,
+}
+
+/// A table in words, for `DESC` and `SHOW CREATE TABLE`.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The columns.
+    pub columns: Columns,
+    /// Names of the columns that decide the bucket.
+    pub bucket_keys: Vec<String>,
+    /// How many buckets there are.
+    pub bucket_count: i32,
+    /// The table's properties; may hold secrets.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// One catalog of either kind in one statement.
+#[derive(Debug, Clone)]
+pub enum Catalog {
+    /// Tables of Fluss and their lake.
+    Fluss(FlussCatalog),
+    /// A lake without Fluss.
+    Paimon(PaimonCatalog),
+}
+
+impl Catalog {
+    /// The catalog for the statement that `points` belongs to.
+    pub fn new(origin: Origin, connections: Arc<Connections>, points: &Points) -> Self {
+        match origin {
+            Origin::Fluss(source) => {
+                Self::Fluss(FlussCatalog::new(source, connections, Arc::clone(&points.fluss)))
+            }
+            Origin::Paimon(options) => {
+                Self::Paimon(PaimonCatalog::new(options, connections, Arc::clone(&points.lakes)))
+            }
+        }
+    }
+
+    /// The catalog for DataFusion.
+    pub fn provider(self) -> Arc<dyn CatalogProvider> {
+        match self {
+            Self::Fluss(catalog) => Arc::new(catalog),
+            Self::Paimon(catalog) => Arc::new(catalog),
+        }
+    }
+
+    /// The names of all databases, sorted.
+    pub async fn databases(&self) -> Result<Vec<String>> {
+        match self {
+            Self::Fluss(catalog) => catalog.databases().await,
+            Self::Paimon(catalog) => catalog.databases().await,
+        }
+    }
+
+    /// The names of all tables of a database, sorted, without suffixed names.
+    pub async fn tables(&self, database: &str) -> Result<Vec<String>> {
+        match self {
+            Self::Fluss(catalog) => catalog.tables(database).await,
+            Self::Paimon(catalog) => catalog.tables(database).await,
+        }
+    }
+
+    /// The table's own name and what is told about it; a suffix of the name is ignored.
+    pub async fn describe(&self, database: &str, name: &str) -> Result<(String, Description)> {
+        match self {
+            Self::Fluss(catalog) => {
+                let info = catalog.table_info(database, name).await?;
+                let description = Description {
+                    columns: Columns::of(&info)?,
+                    bucket_keys: info.bucket_keys,
+                    bucket_count: info.bucket_count,
+                    properties: info.properties,
+                };
+                Ok((info.path.table, description))
+            }
+            Self::Paimon(catalog) => {
+                let table = catalog.lake_table(database, name).await?;
+                let lake = table.schema();
+                let column = |position: &usize| lake.columns.field(*position).name().clone();
+                let options = table.options().iter();
+                let description = Description {
+                    columns: lake_table::columns_of(&table),
+                    // without a fixed number there are no buckets to declare
+                    bucket_keys: lake
+                        .bucket_key
+                        .iter()
+                        .filter(|_| lake.buckets > 0)
+                        .map(column)
+                        .collect(),
+                    bucket_count: lake.buckets,
+                    properties: options.map(|(k, v)| (k.clone(), v.clone())).collect(),
+                };
+                Ok((name.to_string(), description))
+            }
+        }
+    }
+}
+
+/// One catalog of Fluss in one statement.
 #[derive(Debug, Clone)]
 pub struct FlussCatalog {
     source: Source,

@@ -13,13 +13,13 @@ use datafusion_proto::physical_plan::{
     PhysicalExtensionCodec, PhysicalPlanDecodeContext, PhysicalProtoConverterExtension,
 };
 use datafusion_proto::protobuf::PhysicalExprNode;
-use fluss_scan::TableInfo;
+use fluss_scan::{TableInfo, TablePath};
 use paimon_scan::{LakeOptions, LakeSchema};
 use prost::Message;
 
 use crate::bucket_read::BucketRead;
 use crate::columns::Columns;
-use crate::exec::{LakeSide, TableScan, UnionReadExec};
+use crate::exec::{LakeSide, StreamSide, TableScan, UnionReadExec};
 use crate::source::{Connections, Source};
 use crate::{Error, ReadMode, Result};
 
@@ -40,9 +40,9 @@ impl UnionReadCodec {
 #[prost(skip_debug)]
 struct Node {
     #[prost(message, optional, tag = "1")]
-    source: Option<Source>,
-    #[prost(bytes = "vec", tag = "2")]
-    table: Vec<u8>,
+    stream: Option<Stream>,
+    #[prost(message, optional, tag = "2")]
+    name: Option<Name>,
     #[prost(message, optional, tag = "3")]
     lake: Option<Lake>,
     #[prost(enumeration = "Mode", tag = "4")]
@@ -57,6 +57,24 @@ struct Node {
     filters: Vec<PhysicalExprNode>,
 }
 
+/// Absent in a catalog of the lake alone.
+#[derive(Clone, PartialEq, prost::Message)]
+#[prost(skip_debug)]
+struct Stream {
+    #[prost(message, optional, tag = "1")]
+    source: Option<Source>,
+    #[prost(bytes = "vec", tag = "2")]
+    table: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Name {
+    #[prost(string, tag = "1")]
+    database: String,
+    #[prost(string, tag = "2")]
+    table: String,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 #[prost(skip_debug)]
 struct Lake {
@@ -64,8 +82,8 @@ struct Lake {
     options: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     schema: Vec<u8>,
-    #[prost(int64, tag = "3")]
-    snapshot_id: i64,
+    #[prost(int64, optional, tag = "3")]
+    snapshot_id: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -139,8 +157,11 @@ fn describe(leaf: &UnionReadExec) -> Result<Node> {
         ReadMode::RealTime => Mode::RealTime,
     };
     Ok(Node {
-        source: Some(scan.source.clone()),
-        table: scan.info.to_bytes(),
+        stream: scan.stream.as_ref().map(|stream| Stream {
+            source: Some(stream.source.clone()),
+            table: stream.info.to_bytes(),
+        }),
+        name: Some(Name { database: scan.path.database.clone(), table: scan.path.table.clone() }),
         lake,
         mode: mode.into(),
         projection: scan.projection.iter().map(|position| *position as u64).collect(),
@@ -157,7 +178,6 @@ fn rebuild(node: Node) -> Result<(TableScan, Vec<Vec<BucketRead>>)> {
         Mode::RealTime => ReadMode::RealTime,
         Mode::Unknown => return Err(damaged("read mode")),
     };
-    let info = TableInfo::from_bytes(&node.table)?;
     let lake = match node.lake {
         None => None,
         Some(lake) => Some(LakeSide {
@@ -169,9 +189,21 @@ fn rebuild(node: Node) -> Result<(TableScan, Vec<Vec<BucketRead>>)> {
     let position = |position: u64| usize::try_from(position).map_err(|_| damaged("projection"));
     let projection = node.projection.into_iter().map(position).collect::<Result<_>>()?;
     let limit = node.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let source = node.source.ok_or_else(|| damaged("source"))?;
-    let columns = Columns::of(&info)?;
-    let scan = TableScan::assemble(source, info, lake, mode, columns).with(projection, limit)?;
+    let name = node.name.ok_or_else(|| damaged("name"))?;
+    let path = TablePath::new(name.database, name.table);
+    let stream = match node.stream {
+        None => None,
+        Some(stream) => Some(StreamSide {
+            source: stream.source.ok_or_else(|| damaged("source"))?,
+            info: TableInfo::from_bytes(&stream.table)?,
+        }),
+    };
+    let columns = match (&stream, &lake) {
+        (Some(stream), _) => Columns::of(&stream.info)?,
+        (None, Some(lake)) if mode == ReadMode::Lake => Columns::of_lake(&lake.schema),
+        (None, _) => return Err(damaged("neither a table of Fluss nor one of a lake")),
+    };
+    let scan = TableScan::assemble(path, stream, lake, mode, columns).with(projection, limit)?;
     Ok((scan, node.groups.into_iter().map(|group| group.reads).collect()))
 }
 

@@ -15,7 +15,7 @@ use arrow::datatypes::{
 };
 use arrow::row::Rows;
 use fluss_scan::{FlussType, TableInfo};
-use paimon_scan::{KeyEncoder, LakeSchema};
+use paimon_scan::{Declared, KeyEncoder, LakeSchema};
 
 use crate::{Error, Result};
 
@@ -55,6 +55,39 @@ impl Columns {
         Ok(Self { schema, keys, partition_keys })
     }
 
+    /// The columns of a lake table that is read without Fluss, in the lake's own types.
+    pub fn of_lake(lake: &LakeSchema) -> Self {
+        let field = |field: &Arc<Field>| {
+            Field::new(field.name(), without_ids(field.data_type()), field.is_nullable())
+        };
+        let fields: Fields = lake.columns.fields().iter().map(field).collect();
+        Self {
+            schema: Arc::new(Schema::new(fields)),
+            keys: lake.primary_key.clone(),
+            partition_keys: lake.partition_key.clone(),
+        }
+    }
+
+    /// The columns with what people are told about each, position by position.
+    pub fn with_declared(mut self, declared: &[Declared]) -> Self {
+        let field = |(field, declared): (&Arc<Field>, &Declared)| {
+            let mut metadata = HashMap::from([(DECLARED.into(), declared.data_type.clone())]);
+            if let Some(precision) = declared.precision {
+                let precision = precision.min(MICROSECOND_DIGITS.into());
+                metadata.insert(PRECISION.to_string(), precision.to_string());
+            }
+            if let Some(comment) = &declared.comment {
+                metadata.insert(COMMENT.into(), comment.clone());
+            }
+            field.as_ref().clone().with_metadata(metadata)
+        };
+        if declared.len() == self.schema.fields().len() {
+            let fields: Fields = self.schema.fields().iter().zip(declared).map(field).collect();
+            self.schema = Arc::new(Schema::new(fields));
+        }
+        self
+    }
+
     /// Whether rows have a key that later rows replace.
     pub fn has_primary_key(&self) -> bool {
         !self.keys.is_empty()
@@ -90,6 +123,19 @@ impl Key {
         let columns: Vec<ArrayRef> =
             self.positions.iter().map(|i| Arc::clone(batch.column(*i))).collect();
         Ok(self.encoder.encode(&columns)?)
+    }
+}
+
+/// A type of the lake without the field ids inside: two types that differ in ids alone are one in queries.
+fn without_ids(data_type: &DataType) -> DataType {
+    let plain = |field: &Arc<Field>| {
+        Arc::new(Field::new(field.name(), without_ids(field.data_type()), field.is_nullable()))
+    };
+    match data_type {
+        DataType::List(element) => DataType::List(plain(element)),
+        DataType::Map(entries, sorted) => DataType::Map(plain(entries), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
+        other => other.clone(),
     }
 }
 

@@ -30,7 +30,7 @@ mod run;
 mod table_scan;
 
 pub use run::Stop;
-pub use table_scan::{LakeSide, TableScan};
+pub use table_scan::{LakeSide, StreamSide, TableScan};
 
 /// Reads the buckets of one table at one read point.
 ///

@@ -24,6 +24,7 @@
 //! * [`bucket_read`]: one bucket's share of a read point, the unit that travels
 //! * [`plan`]: read point → bucket reads, pruned, each with its way
 //! * [`table`]: the DataFusion table
+//! * [`lake_catalog`], [`lake_table`]: the same for a lake without Fluss, read at one snapshot
 //! * [`exec`]: the leaf operator, [`codec`]: its bytes between processes
 //! * [`merge`]: keys, the fold of a tail, the anti-filter
 //!
@@ -36,6 +37,8 @@ pub mod codec;
 pub mod columns;
 pub mod error;
 pub mod exec;
+pub mod lake_catalog;
+pub mod lake_table;
 pub mod merge;
 pub mod plan;
 pub mod read_mode;

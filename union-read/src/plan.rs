@@ -15,6 +15,7 @@ use datafusion::scalar::ScalarValue;
 use paimon_scan::LakeBucket;
 
 use crate::bucket_read::{BucketRead, LogRange, Tail};
+use crate::columns::Columns;
 use crate::read_point::{LakeCut, LogEnds, LogPartition, ReadPoint};
 use crate::{Error, ReadMode, Result};
 
@@ -36,11 +37,11 @@ pub async fn bucket_reads(
     } else {
         log_table_reads(point, mode, lake, logs)?
     };
-    prune(point, session, filters, reads)
+    prune(&point.columns, session, filters, reads)
 }
 
 /// A bucket read and the values of its partition.
-type Placed = (Vec<ScalarValue>, BucketRead);
+pub(crate) type Placed = (Vec<ScalarValue>, BucketRead);
 
 async fn lake_part(point: &ReadPoint, mode: ReadMode) -> Result<Option<&LakeCut>> {
     if mode == ReadMode::Lake && !point.has_lake() {
@@ -255,18 +256,18 @@ fn partition_value(text: &str, data_type: &DataType) -> Option<ScalarValue> {
     (!value.is_null()).then_some(value)
 }
 
-fn partition_name(values: &[ScalarValue]) -> String {
+pub(crate) fn partition_name(values: &[ScalarValue]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join("$")
 }
 
 /// Leaves out the reads of partitions that no row passing the filters can be in.
-fn prune(
-    point: &ReadPoint,
+pub(crate) fn prune(
+    columns: &Columns,
     session: &dyn Session,
     filters: &[Expr],
     reads: Vec<Placed>,
 ) -> Result<Vec<BucketRead>> {
-    let schema = partition_schema(point);
+    let schema = partition_schema(columns);
     let on_partitions = |filter: &&Expr| {
         let columns = filter.column_refs();
         !columns.is_empty()
@@ -281,9 +282,9 @@ fn prune(
     Ok(reads.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|((_, read), _)| read).collect())
 }
 
-fn partition_schema(point: &ReadPoint) -> SchemaRef {
-    let field = |position: &usize| point.columns.schema.field(*position).clone();
-    Arc::new(Schema::new(point.columns.partition_keys.iter().map(field).collect::<Vec<_>>()))
+fn partition_schema(columns: &Columns) -> SchemaRef {
+    let field = |position: &usize| columns.schema.field(*position).clone();
+    Arc::new(Schema::new(columns.partition_keys.iter().map(field).collect::<Vec<_>>()))
 }
 
 fn partition_batch(schema: &SchemaRef, reads: &[Placed]) -> Result<RecordBatch> {

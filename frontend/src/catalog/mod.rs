@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use union_read::source::{Connections, Source};
+use union_read::catalog::Origin;
+use union_read::source::Connections;
 
 pub use store::Definition;
 use store::Store;
@@ -76,17 +77,17 @@ impl Catalogs {
     }
 
     /// What a catalog reads from; `None` for the default one.
-    pub fn source(&self, name: &str) -> Result<Option<Source>> {
+    pub fn origin(&self, name: &str) -> Result<Option<Origin>> {
         if name == DEFAULT_CATALOG {
             return Ok(None);
         }
-        Ok(Some(source(&self.definition(name)?.properties)?))
+        Ok(Some(Origin::from_properties(&self.definition(name)?.properties)?))
     }
 
     /// `CREATE EXTERNAL CATALOG`. Does not connect: the cluster may come up later.
     pub fn create(&self, create: CreateCatalog) -> Result<()> {
         check_name(&create.name)?;
-        source(&create.properties)?;
+        Origin::from_properties(&create.properties)?;
         let CreateCatalog { name, if_not_exists, comment, properties } = create;
         let definition = Definition { name, comment, properties };
         let created = definition.name != DEFAULT_CATALOG && self.store.insert(&definition)?;
@@ -102,16 +103,6 @@ impl Catalogs {
             return Err(Error::Unsupported(format!("Catalog '{name}' cannot be dropped")));
         }
         if self.store.remove(name)? || if_exists { Ok(()) } else { Err(unknown(name)) }
-    }
-}
-
-fn source(properties: &BTreeMap<String, String>) -> Result<Source> {
-    match properties.get("type").map(String::as_str) {
-        Some("fluss") => Ok(Source::from_properties(properties)?),
-        Some(other) => Err(Error::WrongValue(format!(
-            "The property type must be 'fluss', not '{other}': no other catalog is supported"
-        ))),
-        None => Err(Error::WrongValue("The property type must be set.".into())),
     }
 }
 
@@ -154,7 +145,7 @@ pub fn create_statement(catalog: &Definition) -> String {
 }
 
 /// The value of a property, or stars for one that may be a secret.
-fn masked<'a>(key: &str, value: &'a str) -> &'a str {
+pub fn masked<'a>(key: &str, value: &'a str) -> &'a str {
     let key = key.to_lowercase();
     let secret = ["password", "secret", "key", "token", "credential", "jaas"];
     if secret.iter().any(|word| key.contains(word)) { "******" } else { value }
@@ -190,8 +181,13 @@ mod tests {
             "{text}"
         );
         assert_eq!(catalogs.list().unwrap()[1].1, "Fluss");
+        let lake = [("type", "paimon"), ("warehouse", "s3://b/w"), ("s3.secret-key", "hidden")];
+        catalogs.create(create("lake", &lake)).unwrap();
+        let text = create_statement(&catalogs.definition("lake").unwrap());
+        assert!(text.contains("s3://b/w") && !text.contains("hidden"), "{text}");
+        assert!(matches!(catalogs.origin("lake"), Ok(Some(Origin::Paimon(_)))));
         catalogs.remove("c", false).unwrap();
-        assert!(matches!(catalogs.source("c"), Err(Error::UnknownDatabase(_))));
+        assert!(matches!(catalogs.origin("c"), Err(Error::UnknownDatabase(_))));
         catalogs.remove("c", true).unwrap();
     }
 
@@ -202,6 +198,8 @@ mod tests {
         for (name, properties, told) in [
             ("1c", &[("type", "fluss"), ("bootstrap.servers", "h:1")][..], "no name"),
             ("c", &[("type", "hive")][..], "hive"),
+            ("c", &[("type", "paimon")][..], "warehouse must be set"),
+            ("c", &[("type", "paimon"), ("warehouse", "oss://b/w")][..], "oss"),
             ("c", &[("bootstrap.servers", "h:1")][..], "type must be set"),
             ("c", &[("type", "fluss")][..], "bootstrap.servers must be set"),
             ("c", &[("type", "fluss"), ("bootstrap.servers", "h:1"), ("x", "y")][..], "'x'"),

@@ -1,17 +1,16 @@
 //! `SHOW CREATE TABLE`.
 
-use union_read::catalog::TableInfo;
-use union_read::columns::{Columns, DECLARED};
+use union_read::catalog::Description;
+use union_read::columns::DECLARED;
 
-use crate::Result;
+use crate::catalog::masked;
 
-/// The statement that would describe a table: columns, keys, buckets and the properties that Fluss
-/// serves (it keeps secrets to itself).
-pub fn statement(name: &str, info: &TableInfo) -> Result<String> {
-    let columns = Columns::of(info)?;
-    let mut lines: Vec<String> = columns
-        .schema
-        .fields()
+/// The statement that would describe a table: columns, keys, buckets and its properties, those that
+/// may be secrets masked.
+pub fn statement(name: &str, table: &Description) -> String {
+    let columns = &table.columns;
+    let fields = columns.schema.fields();
+    let mut lines: Vec<String> = fields
         .iter()
         .map(|field| {
             let declared = field.metadata().get(DECLARED).map_or("", String::as_str);
@@ -19,26 +18,36 @@ pub fn statement(name: &str, info: &TableInfo) -> Result<String> {
             format!("  `{}` {declared}{null}", field.name())
         })
         .collect();
-    if !info.schema.primary_key.is_empty() {
-        lines.push(format!("  PRIMARY KEY ({})", list(&info.schema.primary_key)));
+    let named = |positions: &[usize]| {
+        list(positions.iter().filter_map(|p| fields.get(*p)).map(|field| field.name()))
+    };
+    if !columns.keys.is_empty() {
+        lines.push(format!("  PRIMARY KEY ({})", named(&columns.keys)));
     }
     let mut text = format!("CREATE TABLE `{name}` (\n{}\n)", lines.join(",\n"));
-    if !info.partition_keys.is_empty() {
-        text.push_str(&format!("\nPARTITION BY ({})", list(&info.partition_keys)));
+    if !columns.partition_keys.is_empty() {
+        text.push_str(&format!("\nPARTITION BY ({})", named(&columns.partition_keys)));
     }
-    if !info.bucket_keys.is_empty() {
-        let keys = list(&info.bucket_keys);
-        text.push_str(&format!("\nDISTRIBUTED BY HASH({keys}) BUCKETS {}", info.bucket_count));
+    if !table.bucket_keys.is_empty() {
+        let keys = list(table.bucket_keys.iter());
+        text.push_str(&format!("\nDISTRIBUTED BY HASH({keys}) BUCKETS {}", table.bucket_count));
     }
-    if !info.properties.is_empty() {
-        let properties =
-            info.properties.iter().map(|(key, value)| format!("  \"{key}\" = \"{value}\""));
-        let properties = properties.collect::<Vec<_>>().join(",\n");
+    if !table.properties.is_empty() {
+        let property = |(key, value): (&String, &String)| {
+            let told = if names_columns(key) { value } else { masked(key, value) };
+            format!("  \"{key}\" = \"{told}\"")
+        };
+        let properties = table.properties.iter().map(property).collect::<Vec<_>>().join(",\n");
         text.push_str(&format!("\nPROPERTIES (\n{properties}\n)"));
     }
-    Ok(text)
+    text
 }
 
-fn list(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+/// Keys of tables, which are no secrets.
+fn names_columns(property: &str) -> bool {
+    ["bucket-key", "bucket.key", "primary-key"].iter().any(|key| property.ends_with(key))
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use union_read::ReadMode;
-use union_read::catalog::FlussCatalog;
-use union_read::columns::{COMMENT, Columns, DECLARED};
+use union_read::catalog::{Catalog, Points};
+use union_read::columns::{COMMENT, DECLARED};
 
 use super::statement::{Like, Show};
 use super::{Answer, create_table as create_table_of};
@@ -60,13 +59,13 @@ fn catalogs(frontend: &Frontend, like: &Like) -> Result<Answer> {
 }
 
 /// The catalog of that name; `None` for the default one.
-fn catalog(frontend: &Frontend, name: &str) -> Result<Option<FlussCatalog>> {
-    let source = frontend.catalogs().source(name)?;
+fn catalog(frontend: &Frontend, name: &str) -> Result<Option<Catalog>> {
+    let origin = frontend.catalogs().origin(name)?;
     let connections = Arc::clone(frontend.catalogs().connections());
-    Ok(source.map(|source| FlussCatalog::new(source, connections, Arc::default())))
+    Ok(origin.map(|origin| Catalog::new(origin, connections, &Points::default())))
 }
 
-fn tables_of(frontend: &Frontend, name: &str, database: &str) -> Result<FlussCatalog> {
+fn tables_of(frontend: &Frontend, name: &str, database: &str) -> Result<Catalog> {
     let unknown = || Error::UnknownDatabase(format!("Unknown database '{database}'"));
     catalog(frontend, name)?.ok_or_else(unknown)
 }
@@ -121,8 +120,9 @@ async fn columns(
     like: &Like,
 ) -> Result<Answer> {
     let (catalog, database, name) = session.resolve(name)?;
-    let info = tables_of(frontend, &catalog, &database)?.table_info(&database, &name).await?;
-    let columns = Columns::of(&info)?;
+    let (_, described) =
+        tables_of(frontend, &catalog, &database)?.describe(&database, &name).await?;
+    let columns = described.columns;
     let mut rows = vec![];
     for (position, field) in columns.schema.fields().iter().enumerate() {
         if !like.matches(field.name()) {
@@ -150,9 +150,9 @@ async fn columns(
 
 async fn create_table(frontend: &Frontend, session: &Session, name: &[String]) -> Result<Answer> {
     let (catalog, database, name) = session.resolve(name)?;
-    let info = tables_of(frontend, &catalog, &database)?.table_info(&database, &name).await?;
-    let (base, _) = ReadMode::split(&name);
-    let statement = create_table_of::statement(base, &info)?;
+    let (base, described) =
+        tables_of(frontend, &catalog, &database)?.describe(&database, &name).await?;
+    let statement = create_table_of::statement(&base, &described);
     Ok(table(&["Table", "Create Table"], vec![vec![text(name), text(statement)]]))
 }
 

@@ -16,8 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
-use union_read::catalog::FlussCatalog;
-use union_read::read_point::ReadPoints;
+use union_read::catalog::{Catalog, Points};
 
 use super::{labels, session_functions};
 use crate::catalog::{Catalogs, DEFAULT_CATALOG};
@@ -135,7 +134,7 @@ impl Planner {
         state.mark_start_execution();
         state.register_catalog_list(Arc::new(StatementCatalogs {
             catalogs: Arc::clone(&self.catalogs),
-            points: Arc::default(),
+            points: Points::default(),
         }));
         let variables = Arc::new(SessionVariables(session.clone()));
         let properties = state.execution_props_mut();
@@ -190,7 +189,7 @@ fn is_constant(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 #[derive(Debug)]
 struct StatementCatalogs {
     catalogs: Arc<Catalogs>,
-    points: Arc<ReadPoints>,
+    points: Points,
 }
 
 impl CatalogProviderList for StatementCatalogs {
@@ -207,8 +206,8 @@ impl CatalogProviderList for StatementCatalogs {
     }
 
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
-        let source = self.catalogs.source(name).ok().flatten()?;
+        let origin = self.catalogs.origin(name).ok().flatten()?;
         let connections = Arc::clone(self.catalogs.connections());
-        Some(Arc::new(FlussCatalog::new(source, connections, Arc::clone(&self.points))))
+        Some(Catalog::new(origin, connections, &self.points).provider())
     }
 }

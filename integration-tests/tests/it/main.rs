@@ -3,6 +3,7 @@
 mod clients;
 mod cluster;
 mod faults;
+mod lake;
 mod lookup;
 mod process;
 mod stream_cases;

@@ -26,7 +26,8 @@ const DIGITS_MAX: u8 = 6;
 ///
 /// In a primary-key table only the key counts: a change whose other columns do not pass may still replace a row.
 pub(super) fn log_filter(scan: &TableScan, filters: &[Arc<dyn PhysicalExpr>]) -> Option<Filter> {
-    let has_any = (0..scan.info.schema.columns.len()).any(|c| has_statistics(&scan.info, c));
+    let info = &scan.stream.as_ref()?.info;
+    let has_any = (0..info.schema.columns.len()).any(|c| has_statistics(info, c));
     if !has_any {
         return None;
     }
@@ -96,12 +97,12 @@ fn column(scan: &TableScan, expression: &dyn PhysicalExpr) -> Option<usize> {
     let column = expression.downcast_ref::<Column>()?;
     let position = *scan.projection.get(column.index())?;
     let may_decide = !scan.has_primary_key() || scan.columns.keys.contains(&position);
-    (may_decide && has_statistics(&scan.info, position)).then_some(position)
+    (may_decide && has_statistics(&scan.stream.as_ref()?.info, position)).then_some(position)
 }
 
 fn value(scan: &TableScan, position: usize, expression: &dyn PhysicalExpr) -> Option<FilterValue> {
     let literal = expression.downcast_ref::<Literal>()?.value();
-    let data_type = &scan.info.schema.columns.get(position)?.data_type;
+    let data_type = &scan.stream.as_ref()?.info.schema.columns.get(position)?.data_type;
     Some(match (data_type, literal) {
         (FlussType::TinyInt, ScalarValue::Int8(Some(v))) => FilterValue::Integer((*v).into()),
         (FlussType::SmallInt, ScalarValue::Int16(Some(v))) => FilterValue::Integer((*v).into()),
@@ -143,6 +144,7 @@ mod tests {
     use fluss_scan::messages::GetTableInfoAnswer;
     use fluss_scan::{TableInfo, TablePath};
 
+    use super::super::table_scan::StreamSide;
     use super::*;
     use crate::ReadMode;
     use crate::columns::Columns;
@@ -172,7 +174,9 @@ mod tests {
         let answer = GetTableInfoAnswer { json: json.into(), ..GetTableInfoAnswer::default() };
         let info = TableInfo::parse(TablePath::new("d", "t"), answer).unwrap();
         let columns = Columns::of(&info).unwrap();
-        TableScan::assemble(Source::default(), info, None, ReadMode::Union, columns)
+        let path = info.path.clone();
+        let stream = StreamSide { source: Source::default(), info };
+        TableScan::assemble(path, Some(stream), None, ReadMode::Union, columns)
     }
 
     fn filter_of(scan: &TableScan, sql: &str) -> Option<Filter> {

@@ -10,7 +10,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use fluss_scan::{FlussClient, KvScan, LogScan};
+use fluss_scan::{FlussClient, KvScan, LogScan, TableInfo};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,8 @@ pub(super) struct Counts {
 pub(super) struct PartitionRun {
     pub(super) scan: Arc<TableScan>,
     pub(super) filters: Vec<Arc<dyn PhysicalExpr>>,
-    pub(super) client: Arc<FlussClient>,
+    /// Absent where only the lake is read.
+    pub(super) client: Option<Arc<FlussClient>>,
     pub(super) context: Arc<TaskContext>,
     pub(super) counts: Counts,
     pub(super) stop: CancellationToken,
@@ -66,7 +67,10 @@ impl PartitionRun {
         Ok(Self {
             scan: Arc::clone(&leaf.scan),
             filters: leaf.filters.clone(),
-            client: leaf.connections.fluss(&leaf.scan.source)?,
+            client: match &leaf.scan.stream {
+                Some(stream) => Some(leaf.connections.fluss(&stream.source)?),
+                None => None,
+            },
             counts: Counts {
                 lake_rows: counter("lake_rows"),
                 suppressed_rows: counter("suppressed_rows"),
@@ -146,7 +150,7 @@ impl PartitionRun {
         let columns = self.scan.read_columns(false);
         let schema = self.scan.schema_of(&columns);
         let (tail_rows, log_bytes) = (self.counts.tail_rows.clone(), self.counts.log_bytes.clone());
-        let rows = self.client.scan_log(self.log_scan(read, range, &columns));
+        let rows = self.stream_side()?.0.scan_log(self.log_scan(read, range, &columns)?);
         let rows = rows.map_err(Error::from).and_then(move |batch| {
             tail_rows.add(batch.rows.num_rows());
             log_bytes.add(batch.rows.get_array_memory_size());
@@ -211,8 +215,9 @@ impl PartitionRun {
     ) -> Result<fold::Tail> {
         let mut fold = self.new_fold(columns)?;
         let schema = self.scan.schema_of(columns);
-        let state = self.client.scan_kv(KvScan {
-            table: self.scan.info.clone(),
+        let (client, info) = self.stream_side()?;
+        let state = client.scan_kv(KvScan {
+            table: info.clone(),
             partition_id: read.partition_id,
             bucket: read.bucket,
             projection: columns.to_vec(),
@@ -241,7 +246,8 @@ impl PartitionRun {
         memory: &MemoryReservation,
     ) -> Result<()> {
         let schema = self.scan.schema_of(columns);
-        let mut batches = Box::pin(self.client.scan_log(self.log_scan(read, range, columns)));
+        let log = self.log_scan(read, range, columns)?;
+        let mut batches = Box::pin(self.stream_side()?.0.scan_log(log));
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             self.counts.log_bytes.add(batch.rows.get_array_memory_size());
@@ -271,19 +277,27 @@ impl PartitionRun {
         let partition = &read.partition;
         let partition =
             if partition.is_empty() { String::new() } else { format!(" partition {partition}") };
-        format!("{}{partition} bucket {}", self.scan.info.path, read.bucket)
+        format!("{}{partition} bucket {}", self.scan.path, read.bucket)
     }
 
-    fn log_scan(&self, read: &BucketRead, range: LogRange, columns: &[usize]) -> LogScan {
-        LogScan {
-            table: self.scan.info.clone(),
+    /// Fluss's side of the table, for reads that have a tail.
+    fn stream_side(&self) -> Result<(&Arc<FlussClient>, &TableInfo)> {
+        match (&self.client, &self.scan.stream) {
+            (Some(client), Some(stream)) => Ok((client, &stream.info)),
+            _ => Err(Error::Corrupt("a tail to read in a table without Fluss".into())),
+        }
+    }
+
+    fn log_scan(&self, read: &BucketRead, range: LogRange, columns: &[usize]) -> Result<LogScan> {
+        Ok(LogScan {
+            table: self.stream_side()?.1.clone(),
             partition_id: read.partition_id,
             bucket: read.bucket,
             start: range.start,
             end: range.end,
             projection: Some(columns.to_vec()),
             filter: log_filter(&self.scan, &self.filters),
-        }
+        })
     }
 
     /// From the columns that were read to the output.

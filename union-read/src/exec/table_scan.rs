@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use fluss_scan::TableInfo;
+use fluss_scan::{TableInfo, TablePath};
 use paimon_scan::{LakeOptions, LakeSchema};
 
 use crate::columns::Columns;
@@ -19,17 +19,26 @@ pub struct LakeSide {
     pub options: Arc<LakeOptions>,
     /// Its columns.
     pub schema: LakeSchema,
-    /// The snapshot.
-    pub snapshot_id: i64,
+    /// The snapshot; `None` for a table that never had one.
+    pub snapshot_id: Option<i64>,
+}
+
+/// The Fluss table that a scan reads the log of.
+#[derive(Debug, Clone)]
+pub struct StreamSide {
+    /// The Fluss cluster.
+    pub source: Source,
+    /// The table in Fluss.
+    pub info: TableInfo,
 }
 
 /// How one table is read, the same for all of its buckets.
 #[derive(Debug, Clone)]
 pub struct TableScan {
-    /// The Fluss cluster.
-    pub source: Source,
-    /// The table in Fluss.
-    pub info: TableInfo,
+    /// The table's name.
+    pub path: TablePath,
+    /// The table in Fluss; absent in a catalog of the lake alone.
+    pub stream: Option<StreamSide>,
     /// Its lake; absent while nothing is readable there.
     pub lake: Option<LakeSide>,
     /// Union, lake or real time.
@@ -56,23 +65,25 @@ impl TableScan {
         let lake = lake.map(|cut| LakeSide {
             options: Arc::new(cut.options.clone()),
             schema: cut.plan.schema.clone(),
-            snapshot_id: cut.snapshot_id,
+            snapshot_id: Some(cut.snapshot_id),
         });
-        let (source, info) = (point.source().clone(), point.info.clone());
-        Self::assemble(source, info, lake, mode, point.columns.clone()).with(projection, limit)
+        let path = point.info.path.clone();
+        let stream = StreamSide { source: point.source().clone(), info: point.info.clone() };
+        Self::assemble(path, Some(stream), lake, mode, point.columns.clone())
+            .with(projection, limit)
     }
 
     /// A scan of all columns.
     pub(crate) fn assemble(
-        source: Source,
-        info: TableInfo,
+        path: TablePath,
+        stream: Option<StreamSide>,
         lake: Option<LakeSide>,
         mode: ReadMode,
         columns: Columns,
     ) -> Self {
         let output = Arc::clone(&columns.schema);
         let projection = (0..output.fields().len()).collect();
-        Self { source, info, lake, mode, columns, projection, limit: None, output }
+        Self { path, stream, lake, mode, columns, projection, limit: None, output }
     }
 
     /// The scan with a projection and a limit; an error for columns that do not exist.
@@ -93,7 +104,7 @@ impl TableScan {
 
     /// The table's name.
     pub fn table(&self) -> &str {
-        &self.info.path.table
+        &self.path.table
     }
 
     /// Whether rows have a key that later rows replace.
@@ -130,10 +141,10 @@ impl TableScan {
 
 impl fmt::Display for TableScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "table={}, mode={}, snapshot=", self.info.path, self.mode)?;
+        write!(f, "table={}, mode={}, snapshot=", self.path, self.mode)?;
         match &self.lake {
-            Some(lake) => write!(f, "{}", lake.snapshot_id)?,
-            None => f.write_str("none")?,
+            Some(LakeSide { snapshot_id: Some(id), .. }) => write!(f, "{id}")?,
+            Some(_) | None => f.write_str("none")?,
         }
         let names: Vec<&str> =
             self.output.fields().iter().map(|field| field.name().as_str()).collect();

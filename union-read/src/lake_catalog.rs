@@ -1,0 +1,168 @@
+//! The databases and tables of a Paimon catalog, which has no Fluss.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::error::DataFusionError;
+use fluss_scan::TablePath;
+use paimon_scan::{LakeError, LakeOptions, LakeTable};
+
+use crate::lake_table::{LakeOnlyTable, LakePoints, open};
+use crate::source::Connections;
+use crate::{Error, Result};
+
+/// Options of the catalog itself; those of storages are checked where they are read.
+const KNOWN: [&str; 2] = ["metastore", "warehouse"];
+const STORAGES: [&str; 3] = ["s3.", "s3a.", "fs.s3a."];
+
+/// Reads the properties of `CREATE EXTERNAL CATALOG … PROPERTIES (…)` with `type=paimon`.
+///
+/// # Errors
+/// `Properties` for a property that is not understood: a mistyped credential must not become an
+/// anonymous connection.
+pub fn options_of(properties: &BTreeMap<String, String>) -> Result<LakeOptions> {
+    let options = properties.iter().filter(|(key, _)| *key != "type");
+    for (key, _) in options.clone() {
+        let storage = STORAGES.iter().any(|prefix| key.starts_with(prefix));
+        if !storage && !KNOWN.contains(&key.as_str()) {
+            return Err(Error::Properties(format!("Unknown property '{key}'.")));
+        }
+    }
+    if !properties.contains_key("warehouse") {
+        return Err(Error::Properties("The property warehouse must be set.".into()));
+    }
+    Ok(LakeOptions::new(options.map(|(key, value)| (key.as_str(), value.as_str())))?)
+}
+
+/// One Paimon catalog in one statement.
+#[derive(Debug, Clone)]
+pub struct PaimonCatalog {
+    options: LakeOptions,
+    connections: Arc<Connections>,
+    points: Arc<LakePoints>,
+}
+
+impl PaimonCatalog {
+    /// The catalog for the statement that `points` belongs to.
+    pub fn new(
+        options: LakeOptions,
+        connections: Arc<Connections>,
+        points: Arc<LakePoints>,
+    ) -> Self {
+        Self { options, connections, points }
+    }
+
+    /// The names of all databases, sorted.
+    pub async fn databases(&self) -> Result<Vec<String>> {
+        let mut names = self.connections.lake(&self.options)?.list_databases().await?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// The names of all tables of a database, sorted.
+    pub async fn tables(&self, database: &str) -> Result<Vec<String>> {
+        let names = self.connections.lake(&self.options)?.list_tables(database).await;
+        let mut names = names.map_err(|error| match error {
+            LakeError::NotFound { .. } => Error::DatabaseNotFound(database.to_string()),
+            error => error.into(),
+        })?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// A table by its latest schema.
+    pub async fn lake_table(&self, database: &str, name: &str) -> Result<LakeTable> {
+        let table = open(&self.connections, &self.options, &TablePath::new(database, name)).await;
+        match table {
+            Ok(table) => Ok(table),
+            Err(error) => Err(self.missing(database, error).await),
+        }
+    }
+
+    async fn missing(&self, database: &str, error: Error) -> Error {
+        if !matches!(error, Error::TableNotFound(_)) {
+            return error;
+        }
+        match self.databases().await {
+            Ok(names) if !names.iter().any(|name| name == database) => {
+                Error::DatabaseNotFound(database.to_string())
+            }
+            _ => error,
+        }
+    }
+
+    async fn table(&self, database: &str, name: &str) -> Result<LakeOnlyTable> {
+        let path = TablePath::new(database, name);
+        match self.points.of(&self.connections, &self.options, &path).await {
+            Ok(point) => Ok(LakeOnlyTable::new(point, Arc::clone(&self.connections))),
+            Err(error) => Err(self.missing(database, error).await),
+        }
+    }
+}
+
+impl CatalogProvider for PaimonCatalog {
+    /// Empty: DataFusion asks for names only where it builds its own information schema.
+    fn schema_names(&self) -> Vec<String> {
+        vec![]
+    }
+
+    /// A database by name; whether it exists shows when a table of it is asked for.
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        Some(Arc::new(Database { catalog: self.clone(), name: name.to_string() }))
+    }
+}
+
+#[derive(Debug)]
+struct Database {
+    catalog: PaimonCatalog,
+    name: String,
+}
+
+#[async_trait]
+impl SchemaProvider for Database {
+    fn table_names(&self) -> Vec<String> {
+        vec![]
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        match self.catalog.table(&self.name, name).await {
+            Ok(table) => Ok(Some(Arc::new(table))),
+            Err(error) => Err(Error::into_datafusion(error)),
+        }
+    }
+
+    fn table_exist(&self, _: &str) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_that_are_not_understood_are_refused_by_name() {
+        let read = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+            options_of(&pairs.collect())
+        };
+        let right = [("type", "paimon"), ("metastore", "filesystem"), ("warehouse", "/w")];
+        assert_eq!(read(&right).unwrap().warehouse(), "/w");
+        for (key, value, named) in [
+            ("s3.secretkey", "hidden", "s3.secretkey"),
+            ("wharehouse", "/w", "wharehouse"),
+            ("metastore", "hive", "hive"),
+            ("metastore", "rest", "rest"),
+            ("warehouse", "oss://bucket/w", "oss"),
+            ("warehouse", "hdfs://host/w", "hdfs"),
+        ] {
+            let mut pairs: Vec<_> = right.into_iter().filter(|(given, _)| *given != key).collect();
+            pairs.push((key, value));
+            let error = read(&pairs).unwrap_err().to_string();
+            assert!(error.contains(named) && !error.contains("hidden"), "{error}");
+        }
+        assert!(read(&[("type", "paimon")]).unwrap_err().to_string().contains("warehouse"));
+    }
+}

@@ -1,0 +1,169 @@
+//! A table of a Paimon catalog: the lake alone, at one snapshot that is pinned once per statement.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use fluss_scan::TablePath;
+use paimon_scan::{LakeBucket, LakeError, LakeOptions, LakePlan, LakeTable};
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use crate::bucket_read::BucketRead;
+use crate::columns::Columns;
+use crate::exec::{LakeSide, TableScan, UnionReadExec, balance};
+use crate::plan::{Placed, partition_name, prune};
+use crate::source::Connections;
+use crate::{Error, ReadMode, Result};
+
+/// The files of one lake table at one snapshot.
+#[derive(Debug)]
+pub struct LakePoint {
+    path: TablePath,
+    columns: Columns,
+    options: Arc<LakeOptions>,
+    plan: LakePlan,
+}
+
+/// The columns of a lake table, with what people are told about each.
+pub fn columns_of(table: &LakeTable) -> Columns {
+    Columns::of_lake(table.schema()).with_declared(&table.declared())
+}
+
+/// Finds a table of a lake. Its name comes from the user, so that a missing one is the user's to know.
+pub async fn open(
+    connections: &Connections,
+    options: &LakeOptions,
+    path: &TablePath,
+) -> Result<LakeTable> {
+    let table = connections.lake(options)?.table(&path.database, &path.table).await;
+    table.map_err(|error| match error {
+        LakeError::NotFound { .. } => Error::TableNotFound(format!("Unknown table '{path}'")),
+        error => error.into(),
+    })
+}
+
+impl LakePoint {
+    async fn pin(
+        connections: &Connections,
+        options: &LakeOptions,
+        path: &TablePath,
+    ) -> Result<Self> {
+        let table = open(connections, options, path).await?;
+        let plan = table.plan(None).await?;
+        Ok(Self {
+            path: path.clone(),
+            columns: columns_of(&table),
+            options: Arc::clone(table.lake()),
+            plan,
+        })
+    }
+
+    /// The reads of all files. Buckets of a key stay whole; files without one are independent.
+    fn reads(&self) -> Vec<Placed> {
+        let whole = self.columns.has_primary_key();
+        let of_bucket = |bucket: &LakeBucket| -> Vec<Placed> {
+            let read = |files: &[paimon_scan::LakeFile]| BucketRead {
+                partition: partition_name(&bucket.partition),
+                bucket: bucket.bucket,
+                files: files.to_vec(),
+                ..BucketRead::default()
+            };
+            let parts = if whole { bucket.files.len().max(1) } else { 1 };
+            let placed = |files| (bucket.partition.clone(), read(files));
+            bucket.files.chunks(parts).map(placed).collect()
+        };
+        self.plan.buckets.iter().flat_map(of_bucket).collect()
+    }
+}
+
+/// What is pinned: a table of a lake.
+type Key = (LakeOptions, TablePath);
+
+/// The snapshots that one statement reads at: every mention of a table reads the same one.
+#[derive(Debug, Default)]
+pub struct LakePoints {
+    pinned: Mutex<HashMap<Key, Arc<OnceCell<Arc<LakePoint>>>>>,
+}
+
+impl LakePoints {
+    /// The snapshot of a table, pinned when it is first asked for.
+    pub async fn of(
+        &self,
+        connections: &Connections,
+        options: &LakeOptions,
+        path: &TablePath,
+    ) -> Result<Arc<LakePoint>> {
+        let cell = {
+            let mut pinned = self.pinned.lock();
+            Arc::clone(pinned.entry((options.clone(), path.clone())).or_default())
+        };
+        let pin = async || Ok(Arc::new(LakePoint::pin(connections, options, path).await?));
+        cell.get_or_try_init(pin).await.cloned()
+    }
+}
+
+/// A lake table at its pinned snapshot, as DataFusion sees it.
+#[derive(Debug)]
+pub struct LakeOnlyTable {
+    point: Arc<LakePoint>,
+    connections: Arc<Connections>,
+}
+
+impl LakeOnlyTable {
+    /// The table at a pinned snapshot.
+    pub fn new(point: Arc<LakePoint>, connections: Arc<Connections>) -> Self {
+        Self { point, connections }
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeOnlyTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.point.columns.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Filters help to leave out partitions, files and pages; whoever gave them filters again.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let point = &self.point;
+        let reads = prune(&point.columns, session, filters, point.reads())?;
+        let all = || (0..point.columns.schema.fields().len()).collect();
+        let projection = projection.cloned().unwrap_or_else(all);
+        let limit = limit.filter(|_| filters.is_empty());
+        let lake = LakeSide {
+            options: Arc::clone(&point.options),
+            schema: point.plan.schema.clone(),
+            snapshot_id: point.plan.snapshot_id,
+        };
+        let (path, columns) = (point.path.clone(), point.columns.clone());
+        let scan = TableScan::assemble(path, None, Some(lake), ReadMode::Lake, columns)
+            .with(projection, limit)?;
+        // two at least, if only an empty one: above one partition nothing could be distributed
+        let partitions = session.config().target_partitions().min(reads.len().max(2));
+        let groups = balance(reads, partitions);
+        let connections = Arc::clone(&self.connections);
+        Ok(Arc::new(UnionReadExec::new(Arc::new(scan), groups, vec![], connections)))
+    }
+}
