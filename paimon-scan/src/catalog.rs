@@ -42,6 +42,17 @@ pub struct LakeTable {
     pub(crate) options: Arc<LakeOptions>,
 }
 
+/// A state of a table that is not the latest one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// A snapshot by its id.
+    Snapshot(i64),
+    /// The latest snapshot that was committed at this time (milliseconds since 1970, UTC) or earlier.
+    Time(i64),
+    /// The snapshot that a tag names.
+    Tag(String),
+}
+
 impl LakeCatalog {
     /// Opens the catalog; touches no storage.
     ///
@@ -102,6 +113,16 @@ impl LakeCatalog {
     }
 }
 
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snapshot(id) => write!(f, "snapshot {id}"),
+            Self::Time(milliseconds) => write!(f, "a snapshot at or before {milliseconds} ms"),
+            Self::Tag(tag) => write!(f, "tag {tag:?}"),
+        }
+    }
+}
+
 impl fmt::Debug for LakeCatalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("LakeCatalog").field(&self.options).finish()
@@ -123,6 +144,35 @@ impl LakeTable {
     /// The latest schema.
     pub fn schema(&self) -> &LakeSchema {
         &self.schema
+    }
+
+    /// The table at an earlier state, in the columns that it had then, and the id of its snapshot.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such state, and those of [`LakeCatalog::table`].
+    pub async fn at(&self, version: &Version) -> Result<(Self, i64)> {
+        let (option, value) = match version {
+            Version::Snapshot(id) => ("scan.snapshot-id", id.to_string()),
+            Version::Time(milliseconds) => ("scan.timestamp-millis", milliseconds.to_string()),
+            Version::Tag(tag) => ("scan.tag-name", tag.clone()),
+        };
+        let missing = || LakeError::NotFound { what: format!("{version} of table {}", self.name) };
+        let selected = HashMap::from([(option.to_owned(), value)]);
+        let table = within(LOOK_UP, async {
+            let table = self.table.copy_with_time_travel_strict(selected).await;
+            // the metadata reader has no error of its own for a tag that is not there
+            table.map_err(|error| match (error, version) {
+                (paimon::Error::SnapshotNotExist { .. }, _) => missing(),
+                (paimon::Error::DataInvalid { .. }, _) => missing(),
+                (error, _) => LakeError::from_paimon(error, &self.name, None),
+            })
+        });
+        let table = table.await?;
+        let snapshot_id = table.travel_snapshot().ok_or_else(missing)?.id();
+        let kind = refusal::kind_of(&self.name, table.schema())?;
+        let schema = LakeSchema::of(&self.name, table.schema(), kind)?;
+        let (name, options) = (self.name.clone(), Arc::clone(&self.options));
+        Ok((Self { table, name, schema, options }, snapshot_id))
     }
 
     /// Options of the table; Fluss stores its own definition here as `fluss.*`.

@@ -34,7 +34,7 @@ mod schema;
 mod section;
 mod source;
 
-pub use catalog::{LakeCatalog, LakeTable};
+pub use catalog::{LakeCatalog, LakeTable, Version};
 pub use declared::Declared;
 pub use error::{LakeError, Result};
 pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section};

@@ -16,7 +16,7 @@ use crate::lake_catalog::{self, PaimonCatalog};
 use crate::lake_table::{self, LakePoints};
 use crate::read_point::ReadPoints;
 use crate::source::{Connections, Source};
-use crate::{Error, ReadMode, Result, UnionTable};
+use crate::{Error, ReadMode, Result, UnionTable, version};
 
 /// What a catalog stands for, read from its properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,6 +203,11 @@ impl FlussCatalog {
 
     /// A table in the read mode that its name asks for.
     pub async fn table(&self, database: &str, name: &str) -> Result<UnionTable> {
+        if version::split(name)?.1.is_some() {
+            return Err(Error::Unsupported(
+                "time travel (AS OF) is supported in catalogs of type 'paimon' only".into(),
+            ));
+        }
         let (base, mode) = ReadMode::split(name);
         let path = TablePath::new(database, base);
         let point = match self.points.of(&self.connections, &self.source, &path).await {

@@ -11,7 +11,7 @@ use paimon_scan::{LakeError, LakeOptions, LakeTable};
 
 use crate::lake_table::{LakeOnlyTable, LakePoints, open};
 use crate::source::Connections;
-use crate::{Error, Result};
+use crate::{Error, Result, version};
 
 /// Options of the catalog itself; those of storages are checked where they are read.
 const KNOWN: [&str; 2] = ["metastore", "warehouse"];
@@ -94,8 +94,9 @@ impl PaimonCatalog {
     }
 
     async fn table(&self, database: &str, name: &str) -> Result<LakeOnlyTable> {
+        let (name, version) = version::split(name)?;
         let path = TablePath::new(database, name);
-        match self.points.of(&self.connections, &self.options, &path).await {
+        match self.points.of(&self.connections, &self.options, &path, version.as_ref()).await {
             Ok(point) => Ok(LakeOnlyTable::new(point, Arc::clone(&self.connections))),
             Err(error) => Err(self.missing(database, error).await),
         }

@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use fluss_scan::TablePath;
-use paimon_scan::{LakeBucket, LakeError, LakeOptions, LakePlan, LakeTable};
+use paimon_scan::{LakeBucket, LakeError, LakeOptions, LakePlan, LakeTable, Version};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -53,9 +53,20 @@ impl LakePoint {
         connections: &Connections,
         options: &LakeOptions,
         path: &TablePath,
+        version: Option<&Version>,
     ) -> Result<Self> {
-        let table = open(connections, options, path).await?;
-        let plan = table.plan(None).await?;
+        let latest = open(connections, options, path).await?;
+        let (table, snapshot_id) = match version {
+            None => (latest, None),
+            Some(version) => {
+                let (table, id) = latest.at(version).await.map_err(|error| match error {
+                    LakeError::NotFound { .. } => Error::TableNotFound(error.to_string()),
+                    error => error.into(),
+                })?;
+                (table, Some(id))
+            }
+        };
+        let plan = table.plan(snapshot_id).await?;
         Ok(Self {
             path: path.clone(),
             columns: columns_of(&table),
@@ -82,8 +93,8 @@ impl LakePoint {
     }
 }
 
-/// What is pinned: a table of a lake.
-type Key = (LakeOptions, TablePath);
+/// What is pinned: a table of a lake, at its latest snapshot or an earlier one.
+type Key = (LakeOptions, TablePath, Option<Version>);
 
 /// The snapshots that one statement reads at: every mention of a table reads the same one.
 #[derive(Debug, Default)]
@@ -98,12 +109,13 @@ impl LakePoints {
         connections: &Connections,
         options: &LakeOptions,
         path: &TablePath,
+        version: Option<&Version>,
     ) -> Result<Arc<LakePoint>> {
         let cell = {
             let mut pinned = self.pinned.lock();
-            Arc::clone(pinned.entry((options.clone(), path.clone())).or_default())
+            Arc::clone(pinned.entry((options.clone(), path.clone(), version.cloned())).or_default())
         };
-        let pin = async || Ok(Arc::new(LakePoint::pin(connections, options, path).await?));
+        let pin = async || Ok(Arc::new(LakePoint::pin(connections, options, path, version).await?));
         cell.get_or_try_init(pin).await.cloned()
     }
 }

@@ -25,6 +25,7 @@
 //! * [`plan`]: read point → bucket reads, pruned, each with its way
 //! * [`table`]: the DataFusion table
 //! * [`lake_catalog`], [`lake_table`]: the same for a lake without Fluss, read at one snapshot
+//! * [`version`]: earlier states of such a table, as names
 //! * [`exec`]: the leaf operator, [`codec`]: its bytes between processes
 //! * [`merge`]: keys, the fold of a tail, the anti-filter
 //!
@@ -45,6 +46,7 @@ pub mod read_mode;
 pub mod read_point;
 pub mod source;
 pub mod table;
+pub mod version;
 
 pub use codec::UnionReadCodec;
 pub use error::{Error, Result};

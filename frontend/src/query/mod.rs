@@ -1,6 +1,7 @@
 //! The pipeline of a statement; read [`run`] first.
 //!
 //! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
+//! * [`time_travel`]: `AS OF` → names of tables
 //! * [`plan`]: query → physical plan at a read point; [`labels`], [`session_functions`] beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
@@ -17,6 +18,7 @@ pub mod session_functions;
 pub mod settings;
 pub mod show;
 pub mod statement;
+pub mod time_travel;
 pub mod tokens;
 
 use datafusion::arrow::array::RecordBatch;

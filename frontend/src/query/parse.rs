@@ -11,9 +11,9 @@ use datafusion::sql::sqlparser::dialect::MySqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::show;
 use super::statement::{Assignment, SetValue, Statement};
 use super::tokens::{self, Cursor, is_word};
+use super::{show, time_travel};
 use crate::catalog::CreateCatalog;
 use crate::{Error, Result};
 
@@ -128,13 +128,15 @@ fn explain(c: &mut Cursor<'_>) -> Result<Statement> {
 }
 
 fn query(tokens: &[TokenWithSpan]) -> Result<Box<ast::Query>> {
-    let mut parser = parser(tokens);
+    let tokens = time_travel::into_names(tokens)?;
+    let mut parser = parser(&tokens);
     match parser.parse_statement().map_err(|e| Error::Syntax(e.to_string()))? {
         ast::Statement::Query(query) => {
             let left = parser.peek_token();
             if left.token != Token::EOF {
                 return Err(Error::Syntax(format!("unexpected '{left}' after the statement")));
             }
+            time_travel::check(&tokens, &query)?;
             Ok(query)
         }
         other => {

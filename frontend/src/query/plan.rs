@@ -18,7 +18,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{labels, session_functions};
+use super::{labels, session_functions, time_travel};
 use crate::catalog::{Catalogs, DEFAULT_CATALOG};
 use crate::session::{Session, SessionVariables};
 use crate::{Error, Result};
@@ -74,6 +74,7 @@ impl Planner {
         labels::make_unique(&mut query);
         sql_functions::rewrite(&mut query);
         session_functions::replace(&mut query, session);
+        time_travel::resolve(&mut query, &session.zone())?;
         if let Some(name) = session_functions::unknown_variable(&query, session) {
             return Err(Error::UnknownVariable(name));
         }

@@ -66,6 +66,7 @@ async fn is_read_without_fluss(database: &str, partitioned: bool) {
     create_catalog(cluster, millrace, "lake").await;
     let (spec, mut writer) = table(cluster, database, partitioned).await;
     let mut rows = vec![];
+    let mut snapshots = vec![];
     for version in 0..2 {
         for id in 0..40 {
             writer.write(&row(id, version)).await.unwrap();
@@ -75,6 +76,13 @@ async fn is_read_without_fluss(database: &str, partitioned: bool) {
         rows = (0..40).map(|id| row(id, version)).collect();
         let sql = format!("SELECT region, id, amount FROM lake.{database}.t");
         assert_eq!(read(millrace, &sql).await, told(&rows), "version {version}");
+        let snapshot = cluster.lake_snapshot(spec.path()).await.unwrap().unwrap();
+        snapshots.push((snapshot.id, told(&rows)));
+    }
+    for (id, rows) in snapshots {
+        let at = format!("lake.{database}.t FOR VERSION AS OF {id}");
+        let sql = format!("SELECT t.region, id, amount FROM {at}");
+        assert_eq!(read(millrace, &sql).await, rows, "snapshot {id}");
     }
     rows.retain(|row| row[0].to_string() == "us");
     let sql = format!("SELECT region, id, amount FROM lake.{database}.t WHERE region = 'us'");
@@ -122,6 +130,13 @@ async fn a_lake_is_described_and_says_what_is_missing() {
     assert!(plan.contains("table=lake_told.t, mode=lake, snapshot="), "{plan}");
 
     for (sql, named) in [
+        ("SELECT * FROM lake.lake_told.t FOR VERSION AS OF 987654", "snapshot 987654"),
+        ("SELECT * FROM lake.lake_told.t FOR VERSION AS OF 'tag:none'", "tag \"none\""),
+        (
+            "SELECT * FROM lake.lake_told.t FOR TIMESTAMP AS OF '2001-01-01'",
+            "a snapshot at or before",
+        ),
+        ("SELECT * FROM fluss.lake_told.t FOR VERSION AS OF 1", "time travel"),
         ("SELECT * FROM lake.lake_told.nothing", "lake_told.nothing"),
         ("SELECT * FROM lake.nothing.t", "Unknown database 'nothing'"),
         ("SELECT * FROM lake.lake_told.`t$rt`", "t$rt"),
