@@ -24,8 +24,11 @@ const STORAGES: [&str; 3] = ["s3.", "s3a.", "fs.s3a."];
 /// anonymous connection.
 pub fn options_of(properties: &BTreeMap<String, String>) -> Result<LakeOptions> {
     let options = properties.iter().filter(|(key, _)| *key != "type");
+    let warehouse = properties.get("warehouse").map_or("", String::as_str);
+    let on_s3 = warehouse.starts_with("s3://") || warehouse.starts_with("s3a://");
     for (key, _) in options.clone() {
-        let storage = STORAGES.iter().any(|prefix| key.starts_with(prefix));
+        // those of a storage that the lake is not on would be ignored, right or mistyped
+        let storage = on_s3 && STORAGES.iter().any(|prefix| key.starts_with(prefix));
         if !storage && !KNOWN.contains(&key.as_str()) {
             return Err(Error::Properties(format!("Unknown property '{key}'.")));
         }
