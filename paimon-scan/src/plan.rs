@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
-use paimon::spec::{BinaryRow, DataFileMeta, IndexManifest, Snapshot};
+use paimon::spec::{BinaryRow, DataFileMeta, IndexManifest, Snapshot, TableSchema};
 use paimon::{DataSplit, DeletionFile};
 
 use crate::catalog::{LakeTable, within};
@@ -209,7 +209,7 @@ impl LakeTable {
         Ok(Some(KeyRange { min: encode(&meta.min_key)?, max: encode(&meta.max_key)? }))
     }
 
-    /// Files of older schemas must be readable as the current one without losing anything.
+    /// Files of older schemas must be readable as the current one without losing anything or showing more.
     async fn check_schemas(&self, splits: &[DataSplit]) -> Result<()> {
         let ids: HashSet<i64> =
             splits.iter().flat_map(|split| split.data_files()).map(|meta| meta.schema_id).collect();
@@ -217,6 +217,16 @@ impl LakeTable {
             let old = self.table.schema_manager().schema(id).await;
             let old = old.map_err(|error| self.error(error, None))?;
             evolution::check(&self.name, &old, self.table.schema())?;
+            // nothing marked what such files supersede among themselves: keys would come twice, as they do
+            // from Paimon's own reader
+            let vectors = |schema: &TableSchema| schema.core_options().deletion_vectors_enabled();
+            if vectors(self.table.schema()) && !vectors(&old) && !self.schema.merge_key().is_empty()
+            {
+                return Err(LakeError::unsupported(
+                    &self.name,
+                    "data files that are older than the table's deletion vectors",
+                ));
+            }
         }
         Ok(())
     }
