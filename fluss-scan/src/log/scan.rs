@@ -88,6 +88,8 @@ impl Reader {
         // servers refuse to cut rows to columns
         let is_pushed = format == LogFormat::Arrow && wanted.len() < columns;
         let pushed = is_pushed.then(|| wanted.clone());
+        // nor do they have statistics of rows: one that is given a filter fails
+        let filter = filter.filter(|_| format == LogFormat::Arrow);
         let filter = filter.map(|filter| filter.to_wire(&table)).transpose()?;
         let present = Arc::new(table.schema.clone());
         let bucket = table.bucket(partition_id, bucket);

@@ -240,3 +240,19 @@ async fn a_filter_that_no_server_can_judge_is_refused() {
         assert!(matches!(error, Error::Unsupported(_)), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_log_of_rows_is_not_filtered_by_its_server() {
+    let server = serving(|_, request| answer(request, |_, bucket| one_batch(bucket))).await;
+    for (format, is_sent) in [("ARROW", true), ("INDEXED", false), ("COMPACTED", false)] {
+        let mut scan = LogScan { filter: Some(Filter::IsNotNull(0)), ..scan(0) };
+        for (name, value) in [("table.statistics.columns", "*"), ("table.log.format", format)] {
+            scan.table.properties.insert(name.into(), value.into());
+        }
+        // the server answers in ARROW whatever it is asked
+        let read = read(&server.client(), scan).await;
+        assert_eq!(read.is_ok(), is_sent, "{format}");
+        let asked = server.asked::<FetchLog>();
+        assert_eq!(asked.last().unwrap().tables[0].predicate.is_some(), is_sent, "{format}");
+    }
+}
