@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::catalog::Session;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Statistics, internal_err, stats::Precision};
 use datafusion::config::ConfigOptions;
@@ -81,6 +82,18 @@ impl UnionReadExec {
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    /// A leaf whose reads are spread over as many partitions as the session wants.
+    pub fn spread(
+        session: &dyn Session,
+        scan: TableScan,
+        reads: Vec<BucketRead>,
+        connections: &Arc<Connections>,
+    ) -> Self {
+        // two at least, if only an empty one: above one partition nothing could be distributed
+        let partitions = session.config().target_partitions().min(reads.len().max(2));
+        Self::new(Arc::new(scan), balance(reads, partitions), vec![], Arc::clone(connections))
     }
 
     /// What is read of each bucket.

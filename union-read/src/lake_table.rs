@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::bucket_read::BucketRead;
 use crate::columns::Columns;
-use crate::exec::{LakeSide, TableScan, UnionReadExec, balance};
+use crate::exec::{LakeSide, TableScan, UnionReadExec};
 use crate::plan::{Placed, partition_name, prune};
 use crate::source::Connections;
 use crate::{Error, ReadMode, Result};
@@ -172,10 +172,6 @@ impl TableProvider for LakeOnlyTable {
         let (path, columns) = (point.path.clone(), point.columns.clone());
         let scan = TableScan::assemble(path, None, Some(lake), ReadMode::Lake, columns)
             .with(projection, limit)?;
-        // two at least, if only an empty one: above one partition nothing could be distributed
-        let partitions = session.config().target_partitions().min(reads.len().max(2));
-        let groups = balance(reads, partitions);
-        let connections = Arc::clone(&self.connections);
-        Ok(Arc::new(UnionReadExec::new(Arc::new(scan), groups, vec![], connections)))
+        Ok(Arc::new(UnionReadExec::spread(session, scan, reads, &self.connections)))
     }
 }

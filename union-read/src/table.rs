@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::ReadMode;
-use crate::exec::{TableScan, UnionReadExec, balance};
+use crate::exec::{TableScan, UnionReadExec};
 use crate::plan::bucket_reads;
 use crate::read_point::ReadPoint;
 use crate::source::Connections;
@@ -66,10 +66,6 @@ impl TableProvider for UnionTable {
         let projection = projection.cloned().unwrap_or_else(all);
         let limit = limit.filter(|_| filters.is_empty());
         let scan = TableScan::new(&self.point, self.mode, projection, limit).await?;
-        // two at least, if only an empty one: above one partition nothing could be distributed
-        let partitions = session.config().target_partitions().min(reads.len().max(2));
-        let groups = balance(reads, partitions);
-        let connections = Arc::clone(&self.connections);
-        Ok(Arc::new(UnionReadExec::new(Arc::new(scan), groups, vec![], connections)))
+        Ok(Arc::new(UnionReadExec::spread(session, scan, reads, &self.connections)))
     }
 }
