@@ -60,8 +60,10 @@ impl KeySet {
 }
 
 /// Where a version of a key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Version {
+    /// The values of the table's sequence fields, encoded; empty without them.
+    pub(crate) order: Box<[u8]>,
     pub(crate) sequence: i64,
     pub(crate) file: u32,
     pub(crate) row: u32,
@@ -73,6 +75,7 @@ pub(crate) struct Version {
 pub(crate) struct Winners {
     keys: KeySet,
     versions: Vec<Version>,
+    order_bytes: usize,
 }
 
 impl Winners {
@@ -84,12 +87,18 @@ impl Winners {
     pub(crate) fn offer(&mut self, key: &[u8], version: Version) -> Result<Option<Version>> {
         let (number, known) = self.keys.get_or_insert(key);
         if !known {
+            self.order_bytes += version.order.len();
             self.versions.push(version);
             return Ok(None);
         }
         let best = &mut self.versions[number as usize];
-        match version.sequence.cmp(&best.sequence) {
-            Ordering::Greater => Ok(Some(std::mem::replace(best, version))),
+        let newer = version.order.cmp(&best.order).then(version.sequence.cmp(&best.sequence));
+        match newer {
+            Ordering::Greater => {
+                self.order_bytes += version.order.len();
+                self.order_bytes -= best.order.len();
+                Ok(Some(std::mem::replace(best, version)))
+            }
             Ordering::Less => Ok(Some(version)),
             Ordering::Equal => Err(LakeError::corrupt(format!(
                 "two versions of a key with sequence number {}",
@@ -100,7 +109,7 @@ impl Winners {
 
     /// Bytes allocated.
     pub(crate) fn memory(&self) -> usize {
-        self.keys.memory() + self.versions.capacity() * size_of::<Version>()
+        self.keys.memory() + self.versions.capacity() * size_of::<Version>() + self.order_bytes
     }
 }
 
@@ -121,12 +130,24 @@ mod tests {
 
     #[test]
     fn the_largest_sequence_number_wins_and_equal_ones_are_refused() {
-        let at = |sequence, row| Version { sequence, file: 0, row, delete: false };
+        let by = |order: &[u8], sequence, row| Version {
+            order: order.into(),
+            sequence,
+            file: 0,
+            row,
+            delete: false,
+        };
+        let at = |sequence, row| by(b"", sequence, row);
         let mut winners = Winners::default();
         assert_eq!(winners.offer(b"a", at(5, 0)).unwrap(), None);
         assert_eq!(winners.offer(b"b", at(1, 1)).unwrap(), None);
         assert_eq!(winners.offer(b"a", at(3, 2)).unwrap(), Some(at(3, 2)));
         assert_eq!(winners.offer(b"a", at(9, 3)).unwrap(), Some(at(5, 0)));
         assert!(winners.offer(b"a", at(9, 4)).is_err());
+        // the order of the table's own fields comes first
+        assert_eq!(winners.offer(b"c", by(b"1", 7, 5)).unwrap(), None);
+        assert_eq!(winners.offer(b"c", by(b"2", 6, 6)).unwrap(), Some(by(b"1", 7, 5)));
+        assert_eq!(winners.offer(b"c", by(b"2", 8, 7)).unwrap(), Some(by(b"2", 6, 6)));
+        assert_eq!(winners.offer(b"c", by(b"1", 9, 8)).unwrap(), Some(by(b"1", 9, 8)));
     }
 }

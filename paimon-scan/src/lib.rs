@@ -1,7 +1,8 @@
 //! The lake half of a union read: Paimon tables read as Arrow batches by DataFusion's own Parquet reader.
 //!
 //! Reading order: `options` (where a lake is; below it `storage`, how its bytes are reached), `catalog`
-//! (names → tables), `declared` (columns in words), `refusal` (what is not read, by name), `schema` and `evolution` (columns and
+//! (names → tables), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
+//! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files), `section` (which files overlap), `file`
 //! (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
 //! `conform`, `deletion_vector`, `reader`, and `resolve` for files that overlap by key.
@@ -9,7 +10,7 @@
 //! From the `paimon` crate comes metadata alone: catalog, schemas, snapshots, manifests. Its Arrow types
 //! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion.
 //!
-//! Deliberately absent: the log and anything of Fluss, SQL, merge engines other than `deduplicate`, file
+//! Deliberately absent: the log and anything of Fluss, SQL, merging the values of versions (`partial-update`, `aggregation`), file
 //! formats other than Parquet, writing, caching of plans, and a codec for a physical plan: a scan is built
 //! where it runs, from [`LakeFile`]s.
 
@@ -24,6 +25,7 @@ mod field_id;
 mod file;
 mod key;
 mod key_set;
+mod merge_rules;
 mod options;
 mod plan;
 mod reader;
@@ -39,6 +41,7 @@ pub use declared::Declared;
 pub use error::{LakeError, Result};
 pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section};
 pub use key::KeyEncoder;
+pub use merge_rules::{MergeEngine, MergeRules};
 pub use options::LakeOptions;
 pub use plan::{LakeBucket, LakePlan};
 pub use resolve::derive_deletion_vectors;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
-use paimon::spec::{BinaryRow, DataFileMeta, IndexManifest, Snapshot, TableSchema};
+use paimon::spec::{BinaryRow, DataFileMeta, IndexManifest, Snapshot};
 use paimon::{DataSplit, DeletionFile};
 
 use crate::catalog::{LakeTable, within};
@@ -102,7 +102,7 @@ impl LakeTable {
             .plan()
             .await
             .map_err(|error| self.error(error, Some(snapshot.id())))?;
-        self.check_schemas(plan.splits()).await?;
+        let unmarked = self.check_schemas(plan.splits()).await?;
         self.check_complete(snapshot, plan.splits())?;
         // Splits are cut by size; what belongs together is the bucket.
         let mut buckets: BTreeMap<(Vec<u8>, i32), LakeBucket> = BTreeMap::new();
@@ -126,6 +126,8 @@ impl LakeTable {
             match self.schema.kind {
                 TableKind::Append => {}
                 TableKind::Deduplicate => section::mark(&mut bucket.files),
+                // nothing marked what such files supersede among themselves
+                TableKind::DeletionVectors if unmarked => section::mark(&mut bucket.files),
                 TableKind::DeletionVectors => section::mark_deletes(&mut bucket.files),
             }
         }
@@ -209,26 +211,20 @@ impl LakeTable {
         Ok(Some(KeyRange { min: encode(&meta.min_key)?, max: encode(&meta.max_key)? }))
     }
 
-    /// Files of older schemas must be readable as the current one without losing anything or showing more.
-    async fn check_schemas(&self, splits: &[DataSplit]) -> Result<()> {
+    /// Files of older schemas must be readable as the current one without losing anything. Says whether
+    /// some are older than the table's deletion vectors.
+    async fn check_schemas(&self, splits: &[DataSplit]) -> Result<bool> {
+        let mut unmarked = false;
         let ids: HashSet<i64> =
             splits.iter().flat_map(|split| split.data_files()).map(|meta| meta.schema_id).collect();
         for id in ids.into_iter().filter(|id| *id != self.schema.id) {
             let old = self.table.schema_manager().schema(id).await;
             let old = old.map_err(|error| self.error(error, None))?;
             evolution::check(&self.name, &old, self.table.schema())?;
-            // nothing marked what such files supersede among themselves: keys would come twice, as they do
-            // from Paimon's own reader
-            let vectors = |schema: &TableSchema| schema.core_options().deletion_vectors_enabled();
-            if vectors(self.table.schema()) && !vectors(&old) && !self.schema.merge_key().is_empty()
-            {
-                return Err(LakeError::unsupported(
-                    &self.name,
-                    "data files that are older than the table's deletion vectors",
-                ));
-            }
+            unmarked |= !old.core_options().deletion_vectors_enabled();
         }
-        Ok(())
+        let vectors = self.table.schema().core_options().deletion_vectors_enabled();
+        Ok(vectors && unmarked)
     }
 
     /// Deletion vectors of a table that no longer says it has them would be ignored by the planner.

@@ -3,14 +3,14 @@
 //! An option is listed here when it changes what the rows of a table *are*. Options that only steer
 //! writing, compaction, caching or file layout are not looked at.
 
-use paimon::spec::TableSchema;
+use paimon::spec::{DataField, DataType as PaimonType, TableSchema};
 
 use crate::error::{LakeError, Result};
+use crate::merge_rules::{MergeEngine, MergeRules};
 use crate::schema::{TableKind, loses_digits};
 
 /// Options that must be absent or false.
-const MUST_BE_OFF: [&str; 9] = [
-    "ignore-delete",
+const MUST_BE_OFF: [&str; 8] = [
     "ignore-update-before",
     "row-tracking.enabled",
     "data-evolution.enabled",
@@ -22,8 +22,7 @@ const MUST_BE_OFF: [&str; 9] = [
 ];
 
 /// Options that must be absent.
-const MUST_BE_ABSENT: [&str; 7] = [
-    "sequence.field",
+const MUST_BE_ABSENT: [&str; 6] = [
     "record-level.expire-time",
     "record-level.time-field",
     "scan.fallback-branch",
@@ -31,9 +30,6 @@ const MUST_BE_ABSENT: [&str; 7] = [
     "incremental-between",
     "incremental-between-timestamp",
 ];
-
-/// Engine-specific spellings of `ignore-delete` that Paimon takes as the same option.
-const IGNORE_DELETE: &str = ".ignore-delete";
 
 /// The kind of `schema`'s table, or the reason why it is not read.
 pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
@@ -47,16 +43,13 @@ pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
     if let Some(what) = MUST_BE_OFF.iter().filter(|key| is_on(key)).find_map(|key| named(key)) {
         return refuse(what);
     }
-    if let Some(key) = options.keys().find(|key| key.ends_with(IGNORE_DELETE) && is_on(key)) {
-        return refuse(format!("option {key}"));
-    }
     // Before 1.1 a default was filled in on read.
     if let Some(key) =
         options.keys().find(|key| key.starts_with("fields.") && key.ends_with(".default-value"))
     {
         return refuse(format!("option {key}"));
     }
-    let allowed = [("type", "table"), ("file.format", "parquet"), ("merge-engine", "deduplicate")];
+    let allowed = [("type", "table"), ("file.format", "parquet")];
     for (key, only) in allowed {
         let other = options.get(key).filter(|value| !value.eq_ignore_ascii_case(only));
         if let Some(what) = other.and_then(|_| named(key)) {
@@ -67,13 +60,39 @@ pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
         return refuse("option bucket = \"-2\" (postponed buckets)".into());
     }
     let vectors = is_on("deletion-vectors.enabled");
-    match schema.primary_keys().is_empty() {
+    if schema.primary_keys().is_empty() {
         // Paimon marks rows of append tables too; nothing is resolved by key there.
-        true => Ok(TableKind::Append),
-        false => {
-            check_key(table, schema)?;
-            Ok(if vectors { TableKind::DeletionVectors } else { TableKind::Deduplicate })
-        }
+        return Ok(TableKind::Append);
+    }
+    check_key(table, schema)?;
+    let rules = MergeRules::of(schema).map_err(|what| LakeError::unsupported(table, what))?;
+    if vectors || rules.engine == MergeEngine::FirstRow {
+        return Ok(TableKind::DeletionVectors);
+    }
+    check_sequence(schema, &rules).map_err(|what| LakeError::unsupported(table, what))?;
+    Ok(TableKind::Deduplicate)
+}
+
+/// Sequence fields whose order is not the order of their Arrow values.
+fn check_sequence(schema: &TableSchema, rules: &MergeRules) -> Result<(), String> {
+    // Paimon 1.3 takes the largest value in either order, Paimon 1.4 the smallest in a descending one.
+    let order = schema.options().get("sequence.field.sort-order");
+    if let Some(order) = order.filter(|order| !order.trim().eq_ignore_ascii_case("ascending")) {
+        return Err(format!("option sequence.field.sort-order = {order:?}"));
+    }
+    let field = |position: &usize| &schema.fields()[*position];
+    let unordered = |field: &&DataField| {
+        use PaimonType::*;
+        let of = field.data_type();
+        matches!(of, Float(_) | Double(_) | Array(_) | Map(_) | Row(_)) || loses_digits(of)
+    };
+    match rules.sequence.iter().map(field).find(unordered) {
+        Some(field) => Err(format!(
+            "option sequence.field with column {:?} of type {:?}",
+            field.name(),
+            field.data_type()
+        )),
+        None => Ok(()),
     }
 }
 
@@ -115,9 +134,11 @@ mod tests {
         let others = [
             ("type", "format-table"),
             ("file.format", "avro"),
-            ("merge-engine", "aggregation"),
+            ("merge-engine", "newest"),
             ("bucket", "-2"),
-            ("deduplicate.ignore-delete", "true"),
+            ("deduplicate.ignore-delete", "perhaps"),
+            ("sequence.field", "nothing"),
+            ("sequence.field.sort-order", "random"),
             ("fields.id.default-value", "7"),
         ];
         for (option, value) in off.chain(absent).chain(others) {

@@ -1,14 +1,14 @@
 //! Files that overlap by key → which of their rows are superseded: derived deletion vectors.
 //!
 //! Reads key columns only, plus row kinds of files with deletes and, where sequence numbers of files
-//! interleave, sequence numbers. The result depends on the files alone, which never change.
+//! interleave or the table orders its versions by columns of its own, sequence numbers and these columns. The result depends on the files alone, which never change.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, Int8Type, Int64Type, Schema};
-use arrow::record_batch::RecordBatch;
+use arrow::compute::SortOptions;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::TryStreamExt;
@@ -18,21 +18,16 @@ use crate::error::{LakeError, Result};
 use crate::file::LakeFile;
 use crate::key::KeyEncoder;
 use crate::key_set::{KeySet, Version, Winners};
+use crate::merge_rules::MergeEngine;
 use crate::options::LakeOptions;
 use crate::scan::{MaskedFile, Scan, ScanRequest};
 use crate::schema::{LakeSchema, TableKind, field_id, field_with_id};
 use crate::section;
+use versions::{Versions, Want, is_delete, versions};
 
 /// Field ids of Paimon's own columns in the files of primary-key tables.
 const SEQUENCE_NUMBER: (&str, i32) = ("_SEQUENCE_NUMBER", i32::MAX - 1);
 const VALUE_KIND: (&str, i32) = ("_VALUE_KIND", i32::MAX - 2);
-
-/// Row kinds: 0 +I, 1 −U, 2 +U, 3 −D.
-const KINDS: std::ops::Range<i8> = 0..4;
-
-fn is_delete(kind: i8) -> bool {
-    kind == 1 || kind == 3
-}
 
 /// Which rows of which file of one bucket are not the latest version of their key, or are deletes.
 ///
@@ -41,7 +36,7 @@ fn is_delete(kind: i8) -> bool {
 /// memory pool.
 ///
 /// # Errors
-/// `Corrupt` for an incomplete section or two versions of a key with one sequence number; `FileGone`;
+/// `Unsupported` for files whose versions are merged value by value; `Corrupt` for an incomplete section or two versions of a key with one sequence number; `FileGone`;
 /// `Execution` when memory is exhausted or reading fails.
 pub async fn derive_deletion_vectors(
     files: &[LakeFile],
@@ -72,9 +67,19 @@ fn check_complete(members: &[&LakeFile], schema: &LakeSchema) -> Result<()> {
     let whole = members.iter().all(|file| {
         file.section.as_ref().is_some_and(|section| section.files as usize == members.len())
     });
-    match whole && schema.kind != TableKind::Append {
-        true => Ok(()),
-        false => Err(LakeError::corrupt("a section of overlapping files is not complete")),
+    if !whole || schema.kind == TableKind::Append {
+        return Err(LakeError::corrupt("a section of overlapping files is not complete"));
+    }
+    match (schema.rules.engine, members) {
+        (_, [] | [_]) | (MergeEngine::Deduplicate, _) => Ok(()),
+        (engine, [first, ..]) => Err(LakeError::unsupported(
+            &first.path,
+            format!(
+                "option merge-engine = {:?} with files that overlap by key: they are read after a full \
+                 compaction, or with deletion vectors",
+                engine.name()
+            ),
+        )),
     }
 }
 
@@ -86,24 +91,11 @@ struct Resolver<'a> {
     context: &'a Arc<TaskContext>,
     encoder: KeyEncoder,
     key: Vec<Field>,
+    /// Sequence fields of the table and their encoder.
+    order: Vec<Field>,
+    order_encoder: RowConverter,
     memory: MemoryReservation,
     hidden: Vec<RoaringBitmap>,
-}
-
-/// What to read of a file besides its keys.
-#[derive(Clone, Copy)]
-struct Want {
-    keys: bool,
-    kinds: bool,
-    sequences: bool,
-}
-
-/// One batch of a file being resolved.
-struct Versions<'a> {
-    first_row: u32,
-    keys: &'a [ArrayRef],
-    kinds: Option<&'a [i8]>,
-    sequences: Option<&'a [i64]>,
 }
 
 impl<'a> Resolver<'a> {
@@ -116,7 +108,21 @@ impl<'a> Resolver<'a> {
         let key = schema.merge_key();
         let key: Vec<Field> =
             key.iter().map(|column| schema.columns.field(*column).clone()).collect();
+        let rules = &schema.rules;
+        // versions of one key do not differ in key columns
+        let order = rules.sequence.iter().filter(|column| !schema.primary_key.contains(column));
+        let order: Vec<Field> = order.map(|column| schema.columns.field(*column).clone()).collect();
+        // a null is the oldest value
+        let options = SortOptions { descending: false, nulls_first: true };
+        let sorted =
+            |field: &Field| SortField::new_with_options(field.data_type().clone(), options);
+        let order_encoder =
+            RowConverter::new(order.iter().map(sorted).collect()).map_err(|error| {
+                LakeError::unsupported("with this sequence.field", error.to_string())
+            })?;
         Ok(Self {
+            order,
+            order_encoder,
             hidden: vec![RoaringBitmap::new(); files.len()],
             encoder: KeyEncoder::new(&key)?,
             memory: MemoryConsumer::new("lake keys").register(context.memory_pool()),
@@ -129,7 +135,8 @@ impl<'a> Resolver<'a> {
     }
 
     async fn resolve(mut self) -> Result<Vec<RoaringBitmap>> {
-        match section::runs(&self.files) {
+        let by_time = self.order.is_empty() || self.files.len() == 1;
+        match section::runs(&self.files).filter(|_| by_time) {
             Some(runs) => self.by_run(runs).await?,
             None => self.by_sequence().await?,
         }
@@ -175,7 +182,10 @@ impl<'a> Resolver<'a> {
             return Ok(());
         }
         let keys = self.encoder.encode(versions.keys)?;
-        for (key, row) in keys.iter().zip(versions.first_row..) {
+        for ((key, row), offset) in keys.iter().zip(versions.first_row..).zip(0..) {
+            if self.is_ignored(versions, offset) {
+                continue;
+            }
             let known = match newer {
                 Some(newer) => match seen.get_or_insert(key.as_ref()) {
                     (number, true) if number >= newer => {
@@ -193,7 +203,13 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    /// Sequence numbers interleave: the version with the largest one wins, row by row.
+    /// Whether a row is a delete that counts for nothing.
+    fn is_ignored(&self, versions: &Versions<'_>, offset: usize) -> bool {
+        self.schema.rules.ignore_delete
+            && versions.kinds.is_some_and(|kinds| is_delete(kinds[offset]))
+    }
+
+    /// Sequence numbers interleave or come second: the version with the largest one wins, row by row.
     async fn by_sequence(&mut self) -> Result<()> {
         let mut winners = Winners::default();
         for file in 0..self.files.len() {
@@ -201,11 +217,19 @@ impl<'a> Resolver<'a> {
             let want = Want { keys: true, kinds, sequences: true };
             self.read(file, want, |this, versions| {
                 let keys = this.encoder.encode(versions.keys)?;
+                let orders = this.orders(versions)?;
                 for (offset, key) in keys.iter().enumerate() {
+                    let row = versions.first_row + offset as u32;
+                    if this.is_ignored(versions, offset) {
+                        this.hidden[file].insert(row);
+                        continue;
+                    }
+                    let order = orders.as_ref().map(|orders| orders.row(offset));
                     let version = Version {
+                        order: order.map_or_else(Box::default, |order| order.as_ref().into()),
                         sequence: versions.sequences.map_or(0, |sequences| sequences[offset]),
                         file: file as u32,
-                        row: versions.first_row + offset as u32,
+                        row,
                         delete: versions.kinds.is_some_and(|kinds| is_delete(kinds[offset])),
                     };
                     if let Some(loser) = winners.offer(key.as_ref(), version)? {
@@ -223,6 +247,14 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
+    fn orders(&self, versions: &Versions<'_>) -> Result<Option<Rows>> {
+        if versions.order.is_empty() {
+            return Ok(None);
+        }
+        let rows = self.order_encoder.convert_columns(versions.order);
+        rows.map(Some).map_err(|error| LakeError::corrupt(format!("sequence fields: {error}")))
+    }
+
     /// Reads a file's rows in order, all of them.
     async fn read(
         &mut self,
@@ -234,7 +266,8 @@ impl<'a> Resolver<'a> {
         let mut batches = plan.execute(0, Arc::clone(self.context))?;
         let mut first_row = 0u32;
         while let Some(batch) = batches.try_next().await? {
-            let versions = versions(&batch, want, self.key.len(), first_row)?;
+            let widths = (self.key.len(), self.order.len());
+            let versions = versions(&batch, want, widths, first_row)?;
             each(self, &versions)?;
             let rows = u32::try_from(batch.num_rows()).ok();
             first_row = rows.and_then(|rows| first_row.checked_add(rows)).ok_or_else(|| {
@@ -257,6 +290,9 @@ impl<'a> Resolver<'a> {
         want: Want,
     ) -> Result<Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
         let mut columns: Vec<Field> = if want.keys { self.key.clone() } else { Vec::new() };
+        if want.sequences {
+            columns.extend(self.order.iter().cloned());
+        }
         if want.kinds {
             columns.push(field_with_id(VALUE_KIND.0, DataType::Int8, false, VALUE_KIND.1));
         }
@@ -276,36 +312,16 @@ impl<'a> Resolver<'a> {
             filter_rows: false,
             limit: None,
         };
-        let required: HashSet<i32> = columns.iter().filter_map(field_id).collect();
+        // a sequence field may be younger than the file
+        let optional = |field: &&Field| self.order.contains(field);
+        let required = columns.iter().filter(|field| !optional(field)).filter_map(field_id);
+        let required: HashSet<i32> = required.collect();
         let columns = Arc::new(Schema::new(columns));
         Scan { columns, required, in_order: true }.build(request, self.context)
     }
 }
 
-fn versions(batch: &RecordBatch, want: Want, key: usize, first_row: u32) -> Result<Versions<'_>> {
-    let (keys, rest) = batch.columns().split_at(if want.keys { key } else { 0 });
-    let mut rest = rest.iter();
-    let missing = || LakeError::corrupt("row kinds or sequence numbers are missing");
-    let kinds = match want.kinds {
-        true => {
-            let column = rest.next().and_then(|c| c.as_primitive_opt::<Int8Type>());
-            let kinds = column.ok_or_else(missing)?.values().as_ref();
-            if let Some(kind) = kinds.iter().find(|kind| !KINDS.contains(kind)) {
-                return Err(LakeError::corrupt(format!("row kind {kind}")));
-            }
-            Some(kinds)
-        }
-        false => None,
-    };
-    let sequences = match want.sequences {
-        true => {
-            let column = rest.next().and_then(|c| c.as_primitive_opt::<Int64Type>());
-            Some(column.ok_or_else(missing)?.values().as_ref())
-        }
-        false => None,
-    };
-    Ok(Versions { first_row, keys, kinds, sequences })
-}
+mod versions;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@ use paimon::spec::{DataField, DataType as PaimonType, TableSchema};
 use prost::Message;
 
 use crate::error::{LakeError, Result};
+use crate::merge_rules::{MergeEngine, MergeRules};
 
 /// Key of the Arrow field metadata that holds a column's field id.
 pub const FIELD_ID: &str = parquet::arrow::PARQUET_FIELD_ID_META_KEY;
@@ -32,7 +33,8 @@ pub enum TableKind {
     Append,
     /// Primary key: the latest version of a key counts, which files that overlap must be resolved for.
     Deduplicate,
-    /// Primary key with deletion vectors: Paimon has marked every superseded row of the files it shows.
+    /// Primary key with deletion vectors, or of the first-row engine: Paimon has merged, marked or left out
+    /// every superseded row of the files it shows.
     DeletionVectors,
 }
 
@@ -64,6 +66,8 @@ pub struct LakeSchema {
     pub buckets: i32,
     /// How rows come about.
     pub kind: TableKind,
+    /// Which version of a key counts.
+    pub rules: MergeRules,
 }
 
 impl LakeSchema {
@@ -107,6 +111,7 @@ impl LakeSchema {
             bucket_key: positions(&schema.bucket_keys())?,
             buckets: schema.core_options().bucket(),
             kind,
+            rules: MergeRules::of(schema).map_err(|what| LakeError::unsupported(table, what))?,
             columns,
         })
     }
@@ -134,6 +139,9 @@ impl LakeSchema {
                 TableKind::Deduplicate => 2,
                 TableKind::DeletionVectors => 3,
             },
+            engine: MergeEngine::ALL.iter().position(|e| *e == self.rules.engine).map(|p| p as u32),
+            ignore_delete: self.rules.ignore_delete,
+            sequence: narrow(&self.rules.sequence),
         };
         Ok(wire.encode_to_vec())
     }
@@ -171,6 +179,14 @@ impl LakeSchema {
                 3 => TableKind::DeletionVectors,
                 other => return Err(corrupt(format!("table kind {other}"))),
             },
+            rules: MergeRules {
+                engine: wire
+                    .engine
+                    .and_then(|engine| MergeEngine::ALL.get(engine as usize).copied())
+                    .ok_or_else(|| corrupt(format!("merge engine {:?}", wire.engine)))?,
+                ignore_delete: wire.ignore_delete,
+                sequence: widen(wire.sequence)?,
+            },
             columns: Arc::new(columns),
         })
     }
@@ -193,6 +209,12 @@ struct Wire {
     buckets: i32,
     #[prost(uint32, tag = "7")]
     kind: u32,
+    #[prost(uint32, optional, tag = "8")]
+    engine: Option<u32>,
+    #[prost(bool, tag = "9")]
+    ignore_delete: bool,
+    #[prost(uint32, repeated, tag = "10")]
+    sequence: Vec<u32>,
 }
 
 /// The field id of an Arrow field, of a table or of a file.
@@ -313,6 +335,7 @@ mod tests {
             bucket_key: vec![1],
             buckets: 4,
             kind: TableKind::Deduplicate,
+            rules: MergeRules { sequence: vec![5, 4], ..MergeRules::default() },
         }
     }
 
@@ -323,6 +346,9 @@ mod tests {
         assert_eq!(back, schema);
         assert_eq!(field_id(back.columns.field(2)), Some(9));
         let mut wrong = schema;
+        wrong.rules.sequence = vec![6];
+        assert!(LakeSchema::from_bytes(&wrong.to_bytes().unwrap()).is_err());
+        wrong.rules.sequence.clear();
         wrong.primary_key = vec![6];
         assert!(LakeSchema::from_bytes(&wrong.to_bytes().unwrap()).is_err());
     }

@@ -1,10 +1,35 @@
 #!/usr/bin/env bash
-# Rewrites tests/warehouse and tests/expected with Java Paimon. Needs a JDK 17 and Maven; the tests themselves need neither.
+# Rewrites tests/warehouse, tests/expected and tests/matrix with Java Paimon. Needs a JDK 17 and Maven; the tests themselves need neither.
+#
+#   regenerate.sh          everything
+#   regenerate.sh matrix   tests/matrix alone (needs xz)
 set -euo pipefail
 cd "$(dirname "$0")"
-jars=${JARS:-$PWD/target/jars}
-[ -d "$jars" ] || mvn -q -B dependency:copy-dependencies -DoutputDirectory="$jars"
-rm -rf ../tests/warehouse ../tests/expected
-opens=()
-for package in java.lang java.nio java.util sun.nio.ch; do opens+=("--add-opens=java.base/$package=ALL-UNNAMED"); done
-java "${opens[@]}" -Xmx512m -cp "$jars/*" src/Generate.java ../tests
+target=${CARGO_TARGET_DIR:-$PWD/../../target}/testdata
+
+# run VERSION CLASS ARGUMENT…: with this version of Paimon
+run() {
+    local version=$1 opens=() package
+    shift
+    local jars=$target/jars-$version classes=$target/classes-$version
+    [ -d "$jars" ] || mvn -q -B dependency:copy-dependencies -Dpaimon.version="$version" -DoutputDirectory="$jars"
+    mkdir -p "$classes"
+    javac -nowarn -d "$classes" -cp "$jars/*" src/*.java
+    for package in java.lang java.nio java.util sun.nio.ch; do opens+=("--add-opens=java.base/$package=ALL-UNNAMED"); done
+    java "${opens[@]}" -Xmx512m -cp "$classes:$jars/*" "$@"
+}
+
+if [ "${1:-all}" != matrix ]; then
+    rm -rf ../tests/warehouse ../tests/expected
+    run 1.3.1 Generate ../tests
+fi
+# matrix VERSION [all]: as an archive, the same bytes from the same files
+matrix() {
+    local folder=$target/matrix-$1
+    rm -rf "$folder"
+    run "$1" Matrix "$folder" "${@:2}"
+    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$folder" -cf - . | xz -9 > "../tests/matrix/$1.tar.xz"
+}
+matrix 1.3.1
+# the newer one in every file format
+matrix 1.4.2 all

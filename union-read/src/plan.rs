@@ -12,7 +12,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::scalar::ScalarValue;
-use paimon_scan::LakeBucket;
+use paimon_scan::{LakeBucket, MergeRules};
 
 use crate::bucket_read::{BucketRead, LogRange, Tail};
 use crate::columns::Columns;
@@ -62,6 +62,9 @@ fn log_table_reads(
 ) -> Result<Vec<Placed>> {
     let mut reads = vec![];
     if let Some(cut) = lake.filter(|_| mode != ReadMode::RealTime) {
+        if mode == ReadMode::Union {
+            check_rules(point, &cut.plan.schema.rules)?;
+        }
         for bucket in &cut.plan.buckets {
             for file in &bucket.files {
                 let read = BucketRead {
@@ -169,6 +172,21 @@ fn primary_key_reads(
     }
     reads.sort_by(|(_, a), (_, b)| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
     Ok(reads)
+}
+
+/// The tail replaces and removes rows by key: that is no continuation of a lake table that decides
+/// otherwise between versions.
+fn check_rules(point: &ReadPoint, rules: &MergeRules) -> Result<()> {
+    match rules.last_write_wins() {
+        true => Ok(()),
+        false => Err(Error::Unsupported(format!(
+            "the lake table of {} does not keep the version that was written last (merge-engine = \
+             '{}', sequence.field or ignore-delete): its log cannot continue it; {}$lake can be read",
+            point.info.path,
+            rules.engine.name(),
+            point.info.path
+        ))),
+    }
 }
 
 /// Decides how one primary-key bucket that lives in Fluss is read.

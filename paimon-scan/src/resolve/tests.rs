@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use arrow::array::{Int8Array, Int32Array, Int64Array, StringArray};
+use arrow::array::{ArrayRef, Int8Array, Int32Array, Int64Array, StringArray};
+use arrow::record_batch::RecordBatch;
 use datafusion::prelude::SessionContext;
 use parquet::arrow::ArrowWriter;
 use rand::rngs::StdRng;
@@ -12,6 +13,7 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 use crate::file::{KeyRange, Section};
+use crate::merge_rules::MergeRules;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
@@ -33,6 +35,7 @@ fn schema() -> LakeSchema {
         bucket_key: vec![1, 2],
         buckets: 1,
         kind: TableKind::Deduplicate,
+        rules: MergeRules::default(),
     }
 }
 

@@ -56,13 +56,7 @@ public final class Generate {
     static IOManager io;
 
     public static void main(String[] args) throws Exception {
-        Path out = Path.of(args[0]).toAbsolutePath();
-        expected = Files.createDirectories(out.resolve("expected"));
-        io = IOManager.create(Files.createTempDirectory("paimon").toString());
-        Options options = new Options();
-        options.set("warehouse", out.resolve("warehouse").toUri().toString());
-        catalog = CatalogFactory.createCatalog(CatalogContext.create(options));
-        catalog.createDatabase(DB, true);
+        open(Path.of(args[0]).toAbsolutePath());
         appendPlain();
         appendPartitioned();
         pkOverlap();
@@ -82,6 +76,15 @@ public final class Generate {
         refused();
         // the process keeps non-daemon threads of the catalog alive
         System.exit(0);
+    }
+
+    static void open(Path out) throws Exception {
+        expected = Files.createDirectories(out.resolve("expected"));
+        io = IOManager.create(Files.createTempDirectory("paimon").toString());
+        Options options = new Options();
+        options.set("warehouse", out.resolve("warehouse").toUri().toString());
+        catalog = CatalogFactory.createCatalog(CatalogContext.create(options));
+        catalog.createDatabase(DB, true);
     }
 
     // ---- the tables -------------------------------------------------------------------------
@@ -193,10 +196,15 @@ public final class Generate {
     /** Two writers opened on one snapshot: their files have the same sequence numbers. */
     static void pkSequenceOverlap() throws Exception {
         create("pk_sequence_overlap", pk().option("bucket", "1").option("write-only", "true"));
+        twoWriters("pk_sequence_overlap");
+        expect("pk_sequence_overlap");
+    }
+
+    static void twoWriters(String name) throws Exception {
         List<GenericRow> base = new ArrayList<>();
         for (int i = 0; i < 10; i++) base.add(row(RowKind.INSERT, i, i));
-        write("pk_sequence_overlap", base);
-        Table table = table("pk_sequence_overlap");
+        write(name, base);
+        Table table = table(name);
         BatchWriteBuilder a = table.newBatchWriteBuilder();
         BatchWriteBuilder b = table.newBatchWriteBuilder();
         try (BatchTableWrite wa = a.newWrite(); BatchTableWrite wb = b.newWrite()) {
@@ -210,7 +218,6 @@ public final class Generate {
             try (BatchTableCommit ca = a.newCommit()) { ca.commit(ma); }
             try (BatchTableCommit cb = b.newCommit()) { cb.commit(mb); }
         }
-        expect("pk_sequence_overlap");
     }
 
     /** NaN is left out: Paimon's key comparator takes it as equal to every number and loses rows. */

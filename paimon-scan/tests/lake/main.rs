@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod conformance;
 mod failures;
 mod filters;
 mod oracle;

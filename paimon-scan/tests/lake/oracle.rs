@@ -1,13 +1,13 @@
 //! Rows as the generator renders them: numbers as text, floats by their bits, instants in microseconds,
 //! bytes in hex, maps as lists of pairs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::*;
 use serde_json::Value;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests")
 }
 
@@ -17,7 +17,12 @@ pub fn warehouse() -> PathBuf {
 
 /// Column names and sorted rows of `expected/<name>.jsonl`.
 pub fn expected(name: &str) -> (Vec<String>, Vec<String>) {
-    let text = std::fs::read_to_string(root().join("expected").join(format!("{name}.jsonl")));
+    expected_in(&root(), name)
+}
+
+/// The same of another folder that holds `expected`.
+pub fn expected_in(root: &Path, name: &str) -> (Vec<String>, Vec<String>) {
+    let text = std::fs::read_to_string(root.join("expected").join(format!("{name}.jsonl")));
     let text = text.unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut lines = text.lines();
     let names = serde_json::from_str(lines.next().unwrap()).unwrap();

@@ -71,7 +71,11 @@ pub async fn table(name: &str) -> LakeTable {
 
 /// Plans a table and sends everything through the wire once, as a backend would get it.
 pub async fn plan(name: &str, snapshot: Option<i64>) -> LakePlan {
-    let mut plan = table(name).await.plan(snapshot).await.unwrap();
+    through_the_wire(table(name).await.plan(snapshot).await.unwrap())
+}
+
+/// The plan as a backend gets it.
+pub fn through_the_wire(mut plan: LakePlan) -> LakePlan {
     plan.schema = LakeSchema::from_bytes(&plan.schema.to_bytes().unwrap()).unwrap();
     for file in plan.buckets.iter_mut().flat_map(|bucket| &mut bucket.files) {
         *file = LakeFile::from_bytes(&file.to_bytes()).unwrap();

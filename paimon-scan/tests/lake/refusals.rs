@@ -7,11 +7,6 @@ use crate::provider::*;
 #[tokio::test]
 async fn options_and_types_that_change_the_rows_are_refused_by_name() {
     let cases = [
-        ("first_row", "merge-engine"),
-        ("partial_update", "merge-engine"),
-        ("aggregation", "merge-engine"),
-        ("sequence_field", "sequence.field"),
-        ("ignore_delete", "ignore-delete"),
         ("orc", "file.format"),
         ("postpone", "bucket"),
         ("merge_on_read", "deletion-vectors.merge-on-read"),
