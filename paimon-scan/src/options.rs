@@ -1,5 +1,6 @@
 //! Where a lake is: Paimon catalog options, checked once and carried to every process that opens files.
 
+mod file_io_store;
 pub(crate) mod storage;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,12 @@ impl LakeOptions {
         }
         Storage::of(this.warehouse(), &this)?;
         Ok(this)
+    }
+
+    /// What the names of options begin with that reach the storage of `warehouse`; none for local files
+    /// and for what is not known.
+    pub fn prefixes_of_storage(warehouse: &str) -> &'static [&'static str] {
+        storage::prefixes(warehouse)
     }
 
     /// Root of the lake, as configured.
@@ -126,7 +133,7 @@ mod tests {
         let cases: [(&[(&str, &str)], &str); 6] = [
             (&[("warehouse", "/w"), ("metastore", "hive")], "metastore"),
             (&[("metastore", "filesystem")], "warehouse"),
-            (&[("warehouse", "oss://bucket/x")], "oss"),
+            (&[("warehouse", "gs://bucket/x")], "gs"),
             (&[("warehouse", "relative/path")], "warehouse"),
             (&[("warehouse", "s3://b/x"), ("s3.sse.type", "kms")], "s3.sse.type"),
             (&[("warehouse", "s3:///x")], "s3:///x"),

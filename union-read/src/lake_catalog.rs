@@ -15,7 +15,6 @@ use crate::{Error, Result, version};
 
 /// Options of the catalog itself; those of storages are checked where they are read.
 const KNOWN: [&str; 2] = ["metastore", "warehouse"];
-const STORAGES: [&str; 3] = ["s3.", "s3a.", "fs.s3a."];
 
 /// Reads the properties of `CREATE EXTERNAL CATALOG … PROPERTIES (…)` with `type=paimon`.
 ///
@@ -25,10 +24,10 @@ const STORAGES: [&str; 3] = ["s3.", "s3a.", "fs.s3a."];
 pub fn options_of(properties: &BTreeMap<String, String>) -> Result<LakeOptions> {
     let options = properties.iter().filter(|(key, _)| *key != "type");
     let warehouse = properties.get("warehouse").map_or("", String::as_str);
-    let on_s3 = warehouse.starts_with("s3://") || warehouse.starts_with("s3a://");
+    let of_storage = LakeOptions::prefixes_of_storage(warehouse);
     for (key, _) in options.clone() {
         // those of a storage that the lake is not on would be ignored, right or mistyped
-        let storage = on_s3 && STORAGES.iter().any(|prefix| key.starts_with(prefix));
+        let storage = of_storage.iter().any(|prefix| key.starts_with(prefix));
         if !storage && !KNOWN.contains(&key.as_str()) {
             return Err(Error::Properties(format!("Unknown property '{key}'.")));
         }

@@ -1,7 +1,7 @@
 //! From a path in Paimon's metadata to an object store and a path inside it.
 //!
 //! Stores are registered in the engine's `RuntimeEnv` under a URL of ours: the local file system as
-//! DataFusion names it, S3 as `s3-<hash of its options>://bucket`, so that one bucket reached with two
+//! DataFusion names it, others as `s3-<hash of its options>://bucket`, so that one bucket reached with two
 //! sets of credentials or endpoints is two stores. The number of stores is bounded by the number of
 //! configured catalogs and the buckets they name.
 
@@ -18,7 +18,7 @@ use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use crate::error::{LakeError, Result};
-use crate::options::LakeOptions;
+use crate::options::{LakeOptions, file_io_store};
 
 /// Prefixes under which Paimon accepts an S3 option, and the spellings it takes for the same one.
 const S3_PREFIXES: [&str; 3] = ["fs.s3a.", "s3a.", "s3."];
@@ -46,11 +46,95 @@ pub(crate) fn defaults(options: &LakeOptions) -> Result<Option<(&'static str, &'
     })
 }
 
+/// See [`LakeOptions::prefixes_of_storage`].
+pub(super) fn prefixes(warehouse: &str) -> &'static [&'static str] {
+    match warehouse.split_once("://").map(|(scheme, _)| scheme) {
+        Some("s3" | "s3a") => &S3_PREFIXES,
+        Some(other) => Scheme::of(other).map_or(&[], Scheme::prefixes),
+        None => &[],
+    }
+}
+
 /// A store, not opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Storage {
     Local,
-    S3 { bucket: String, options: S3Options },
+    S3 {
+        bucket: String,
+        options: S3Options,
+    },
+    /// A storage that is read through Paimon's own file access.
+    Paimon {
+        scheme: Scheme,
+        authority: String,
+        options: PaimonOptions,
+    },
+}
+
+/// Storages without a store of DataFusion's, and the options of each that are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Scheme {
+    /// Alibaba Cloud's object store.
+    Oss,
+    /// Hadoop's file system; only in builds with the feature `hdfs`.
+    Hdfs,
+}
+
+impl Scheme {
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "oss" => Some(Self::Oss),
+            "hdfs" if cfg!(feature = "hdfs") => Some(Self::Hdfs),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Oss => "oss",
+            Self::Hdfs => "hdfs",
+        }
+    }
+
+    fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Oss => &["fs.oss."],
+            Self::Hdfs => &["hdfs."],
+        }
+    }
+
+    fn known(self) -> &'static [&'static str] {
+        match self {
+            Self::Oss => &["endpoint", "accessKeyId", "accessKeySecret", "securityToken"],
+            Self::Hdfs => &["name-node"],
+        }
+    }
+}
+
+/// Options of one such storage by their full names; `Debug` is not derived because of the secrets.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PaimonOptions(BTreeMap<String, String>);
+
+impl std::fmt::Debug for PaimonOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PaimonOptions({:?})", self.0.keys().collect::<Vec<_>>())
+    }
+}
+
+impl PaimonOptions {
+    fn of(scheme: Scheme, options: &LakeOptions) -> Result<Self> {
+        let mut found = BTreeMap::new();
+        for (name, value) in options.iter() {
+            match scheme.prefixes().iter().find_map(|prefix| name.strip_prefix(prefix)) {
+                None => {}
+                Some(key) if scheme.known().contains(&key) => {
+                    found.insert(name.to_owned(), value.to_owned());
+                }
+                Some(_) => return Err(LakeError::option(name, "is not supported")),
+            }
+        }
+        Ok(Self(found))
+    }
 }
 
 /// The S3 options that are understood; `Debug` is not derived because of the secrets.
@@ -139,17 +223,8 @@ impl Storage {
     pub(crate) fn url(&self) -> Result<ObjectStoreUrl> {
         match self {
             Self::Local => Ok(ObjectStoreUrl::local_filesystem()),
-            Self::S3 { bucket, options } => {
-                let mut hasher = DefaultHasher::new();
-                options.hash(&mut hasher);
-                let url = format!("s3-{:016x}://{bucket}", hasher.finish());
-                ObjectStoreUrl::parse(url).map_err(|_| {
-                    LakeError::option(
-                        "warehouse",
-                        format!("{bucket:?} is not the name of a bucket"),
-                    )
-                })
-            }
+            Self::S3 { bucket, options } => url("s3", options, bucket),
+            Self::Paimon { scheme, authority, options } => url(scheme.name(), options, authority),
         }
     }
 
@@ -162,14 +237,29 @@ impl Storage {
         let store = match self {
             Self::Local => Arc::new(object_store::local::LocalFileSystem::new()),
             Self::S3 { bucket, options } => options.open(bucket)?,
+            Self::Paimon { scheme, authority, options } => {
+                let root = format!("{}://{authority}/", scheme.name());
+                let opened = file_io_store::open(root, options.0.clone());
+                opened.map_err(|error| LakeError::from_paimon(error, "storage", None))?
+            }
         };
         runtime.register_object_store(url.as_ref(), Arc::clone(&store));
         Ok(store)
     }
 }
 
-/// The store and the path inside it for a path of the lake: absolute (`/…`, `file:/…`, `file:///…`) or
-/// `s3://bucket/…`. Nothing is percent-decoded: Paimon's names, such as the partition `a%2Fb`, are literal.
+/// The name of a store with options of its own.
+fn url(scheme: &str, options: &impl Hash, authority: &str) -> Result<ObjectStoreUrl> {
+    let mut hasher = DefaultHasher::new();
+    options.hash(&mut hasher);
+    let url = format!("{scheme}-{:016x}://{authority}", hasher.finish());
+    ObjectStoreUrl::parse(url).map_err(|_| {
+        LakeError::option("warehouse", format!("{authority:?} is not the name of a bucket or host"))
+    })
+}
+
+/// The store and the path inside it for a path of the lake: absolute (`/…`, `file:/…`, `file:///…`),
+/// `s3://bucket/…`, `oss://bucket/…` or `hdfs://host:port/…`. Nothing is percent-decoded: Paimon's names, such as the partition `a%2Fb`, are literal.
 pub(crate) fn locate(path: &str, options: &LakeOptions) -> Result<(Storage, Path)> {
     let (scheme, rest) = match path.split_once(':') {
         Some((scheme, rest)) if !scheme.contains('/') => (scheme, rest),
@@ -180,17 +270,33 @@ pub(crate) fn locate(path: &str, options: &LakeOptions) -> Result<(Storage, Path
             Ok((Storage::Local, parse(path, rest.trim_start_matches('/'))?))
         }
         "s3" | "s3a" => {
-            let bucket_and_key = rest.strip_prefix("//").unwrap_or_default();
-            let (bucket, key) = bucket_and_key.split_once('/').unwrap_or((bucket_and_key, ""));
-            if bucket.is_empty() {
-                return Err(LakeError::option("warehouse", format!("{path:?} names no bucket")));
-            }
+            let (bucket, key) = authority(path, rest)?;
             let storage =
                 Storage::S3 { bucket: bucket.to_owned(), options: S3Options::of(options)? };
             Ok((storage, parse(path, key)?))
         }
         "file" => Err(LakeError::option("warehouse", format!("{path:?} is not an absolute path"))),
-        other => Err(LakeError::option("warehouse", format!("storage {other:?} is not supported"))),
+        "hdfs" if Scheme::of("hdfs").is_none() => {
+            Err(LakeError::option("warehouse", "this build is without the feature \"hdfs\""))
+        }
+        other => {
+            let scheme = Scheme::of(other).ok_or_else(|| {
+                LakeError::option("warehouse", format!("storage {other:?} is not supported"))
+            })?;
+            let (authority, key) = authority(path, rest)?;
+            let options = PaimonOptions::of(scheme, options)?;
+            let storage = Storage::Paimon { scheme, authority: authority.to_owned(), options };
+            Ok((storage, parse(path, key)?))
+        }
+    }
+}
+
+/// Bucket or host, and what follows.
+fn authority<'p>(path: &str, rest: &'p str) -> Result<(&'p str, &'p str)> {
+    let rest = rest.strip_prefix("//").unwrap_or_default();
+    match rest.split_once('/').unwrap_or((rest, "")) {
+        ("", _) => Err(LakeError::option("warehouse", format!("{path:?} names no bucket or host"))),
+        found => Ok(found),
     }
 }
 
@@ -214,6 +320,30 @@ mod tests {
             assert_eq!(inside.as_ref(), "lake/p=a%2Fb c/f");
         }
         assert!(locate("/lake/../etc/passwd", &local()).is_err());
+    }
+
+    #[test]
+    fn oss_is_read_with_the_options_of_the_metadata() {
+        let options = |name: &str, value: &str| {
+            LakeOptions::new([
+                ("warehouse", "oss://bucket/lake"),
+                ("fs.oss.endpoint", "http://127.0.0.1:9"),
+                ("fs.oss.accessKeyId", "reader"),
+                ("fs.oss.accessKeySecret", "not-to-be-seen"),
+                (name, value),
+            ])
+        };
+        let known = options("fs.oss.securityToken", "not-to-be-seen").unwrap();
+        let (storage, inside) = locate("oss://bucket/lake/t/f", &known).unwrap();
+        assert_eq!(inside.as_ref(), "lake/t/f");
+        let runtime = RuntimeEnv::default();
+        let store = storage.open(&runtime).unwrap();
+        assert!(Arc::ptr_eq(&store, &storage.open(&runtime).unwrap()));
+        let shown = format!("{storage:?} {store:?} {store} {known:?}");
+        assert!(!shown.contains("not-to-be-seen"), "{shown}");
+        assert!(options("fs.oss.unheard", "of").is_err());
+        let hdfs = LakeOptions::new([("warehouse", "hdfs://host:8020/lake")]);
+        assert_eq!(hdfs.is_ok(), cfg!(feature = "hdfs"), "{hdfs:?}");
     }
 
     #[test]
