@@ -13,7 +13,6 @@
 use bytes::Buf;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore};
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use roaring::RoaringBitmap;
 
 use crate::error::{LakeError, Result};
@@ -86,31 +85,6 @@ fn decode_64(mut bytes: &[u8]) -> Result<RoaringBitmap, String> {
     Ok(all)
 }
 
-/// A selection over exactly `rows` rows that skips the deleted ones.
-pub(crate) fn selection(deleted: &RoaringBitmap, rows: u64) -> RowSelection {
-    let mut selectors = Vec::new();
-    let mut next = 0;
-    let mut skip_from = 0;
-    // `skip_from..next` is the run of deleted rows being collected
-    for row in deleted.iter().map(u64::from).take_while(|row| *row < rows) {
-        if row != next {
-            push(&mut selectors, RowSelector::skip((next - skip_from) as usize));
-            push(&mut selectors, RowSelector::select((row - next) as usize));
-            skip_from = row;
-        }
-        next = row + 1;
-    }
-    push(&mut selectors, RowSelector::skip((next - skip_from) as usize));
-    push(&mut selectors, RowSelector::select((rows - next) as usize));
-    RowSelection::from(selectors)
-}
-
-fn push(selectors: &mut Vec<RowSelector>, selector: RowSelector) {
-    if selector.row_count > 0 {
-        selectors.push(selector);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rand::rngs::StdRng;
@@ -166,29 +140,6 @@ mod tests {
                 let _ = RoaringBitmap::deserialize_from(bad.as_slice());
                 let _ = decode_64(bad.get(8..).unwrap_or_default());
             }
-        }
-    }
-
-    #[test]
-    fn a_selection_covers_every_row_once() {
-        for (deleted, rows) in [
-            (vec![], 5),
-            (vec![0], 5),
-            (vec![4], 5),
-            (vec![0, 1, 4], 5),
-            (vec![0, 1, 2, 3, 4], 5),
-            (vec![2, 3, 700], 1000),
-        ] {
-            let deleted: RoaringBitmap = deleted.into_iter().collect();
-            let selectors: Vec<RowSelector> = selection(&deleted, rows).into();
-            let mut row = 0u32;
-            for selector in selectors {
-                for _ in 0..selector.row_count {
-                    assert_eq!(selector.skip, deleted.contains(row));
-                    row += 1;
-                }
-            }
-            assert_eq!(u64::from(row), rows);
         }
     }
 }

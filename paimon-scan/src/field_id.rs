@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
+use parquet::arrow::RowNumber;
 
 use crate::conform::{ConformExpr, obstacle};
 use crate::schema::field_id;
@@ -50,6 +51,9 @@ impl PhysicalExprAdapter for FieldIdAdapter {
 impl FieldIdAdapter {
     fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
         let wanted = self.table.field_with_name(column.name())?;
+        if wanted.has_valid_extension_type::<RowNumber>() {
+            return self.position(column);
+        }
         let Some(id) = field_id(wanted) else {
             return exec_err!("column {:?} of the table has no field id", column.name());
         };
@@ -70,6 +74,17 @@ impl FieldIdAdapter {
         }
         let to = Arc::new(wanted.clone());
         Ok(Arc::new(ConformExpr::new(input, Arc::clone(field), to)))
+    }
+
+    /// The position of a row is not in the file: the reader adds it behind the file's columns.
+    fn position(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
+        let is_position = |field: &FieldRef| {
+            field.name() == column.name() && field.has_valid_extension_type::<RowNumber>()
+        };
+        match self.file.fields().iter().rposition(is_position) {
+            Some(found) => Ok(Arc::new(Column::new(column.name(), found))),
+            None => exec_err!("the reader does not give the positions of rows"),
+        }
     }
 
     /// A column added after the file was written is null in it.

@@ -5,7 +5,7 @@
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files), `section` (which files overlap), `file`
 //! (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
-//! `conform`, `deletion_vector`, `reader`, and `resolve` for files that overlap by key.
+//! `conform`, `deletion_vector`, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata alone: catalog, schemas, snapshots, manifests. Its Arrow types
 //! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion.
@@ -25,9 +25,11 @@ mod field_id;
 mod file;
 mod key;
 mod key_set;
+mod mask;
 mod merge_rules;
 mod options;
 mod plan;
+mod positions;
 mod reader;
 mod refusal;
 mod resolve;

@@ -1,14 +1,15 @@
 //! DataFusion's Parquet source, with masks.
 //!
 //! [`LakeSource`] delegates everything and adds one thing: when a file is opened, its deletion vector is
-//! loaded, joined with the mask that came with the file, and handed to the Parquet reader as a row
-//! selection. It fails closed in three ways: a file without its lake part is an error, so is a file whose
+//! loaded, joined with the mask that came with the file, and either handed to the Parquet reader as a row
+//! selection or applied to the rows that it gives (see [`crate::mask`]). It fails closed in three ways: a file without its lake part is an error, so is a file whose
 //! row count is not what the metadata said, and datafusion-proto refuses to serialise the source (a plain
 //! Parquet scan would travel and silently lose its masks).
 
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, exec_err};
@@ -21,7 +22,7 @@ use datafusion::physical_expr::{
     EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr,
 };
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::TableSchema;
 use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
@@ -32,6 +33,8 @@ use roaring::RoaringBitmap;
 
 use crate::deletion_vector;
 use crate::file::DeletionVectorRef;
+use crate::mask::{self, Mask};
+use crate::positions::{Masking, with_positions};
 
 /// What a file needs besides its bytes; an extension of `PartitionedFile`.
 #[derive(Debug, Clone)]
@@ -39,6 +42,13 @@ pub(crate) struct FileMask {
     pub(crate) rows: u64,
     pub(crate) deletion_vector: Option<(Path, DeletionVectorRef)>,
     pub(crate) hidden: Option<Arc<RoaringBitmap>>,
+}
+
+impl FileMask {
+    /// Whether every row is visible.
+    fn is_empty(&self) -> bool {
+        self.deletion_vector.is_none() && self.hidden.is_none()
+    }
 }
 
 /// The file source of every lake scan. Made by [`crate::scan`].
@@ -84,8 +94,27 @@ impl FileSource for LakeSource {
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Box<dyn Morselizer>> {
-        let inner = self.inner.create_morselizer(Arc::clone(&store), config, partition)?;
-        Ok(Box::new(LakeMorselizer { inner: Arc::from(inner), store }))
+        let open = |source: &Arc<dyn FileSource>, config: &FileScanConfig| {
+            source.create_morselizer(Arc::clone(&store), config, partition).map(Arc::from)
+        };
+        let plain = open(&self.inner, config)?;
+        let is_masked = |file: &PartitionedFile| {
+            file.extension::<FileMask>().is_some_and(|mask| !mask.is_empty())
+        };
+        let masked = config.file_groups.iter().flat_map(|group| group.iter()).any(is_masked);
+        let positions = if masked { with_positions(&self.inner)? } else { None };
+        let positions = match positions {
+            Some((source, schema)) => {
+                // the reader would count rows that the mask hides
+                let mut config = config.clone();
+                config.limit = None;
+                let metric = MetricBuilder::new(self.inner.metrics());
+                let masked = metric.counter("rows_masked", partition);
+                Some(Positions { morselizer: open(&source, &config)?, schema, masked })
+            }
+            None => None,
+        };
+        Ok(Box::new(LakeMorselizer { plain, positions, store }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -179,20 +208,29 @@ impl FileSource for LakeSource {
 
 #[derive(Debug)]
 struct LakeMorselizer {
-    inner: Arc<dyn Morselizer>,
+    plain: Arc<dyn Morselizer>,
+    positions: Option<Positions>,
     store: Arc<dyn ObjectStore>,
+}
+
+/// Reads files with the positions of their rows.
+#[derive(Debug, Clone)]
+struct Positions {
+    morselizer: Arc<dyn Morselizer>,
+    /// Without them.
+    schema: SchemaRef,
+    masked: Count,
 }
 
 impl Morselizer for LakeMorselizer {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
         match file.extension::<FileMask>() {
             None => exec_err!("lake file {} without its lake part", file.path()),
-            Some(mask) if mask.deletion_vector.is_none() && mask.hidden.is_none() => {
-                self.inner.plan_file(file)
-            }
-            Some(mask) => Ok(Box::new(MaskedPlanner {
+            Some(mask) if mask.is_empty() => self.plain.plan_file(file),
+            Some(mask) => Ok(Box::new(MaskPlanner {
                 mask: mask.clone(),
-                inner: Arc::clone(&self.inner),
+                plain: Arc::clone(&self.plain),
+                positions: self.positions.clone(),
                 store: Arc::clone(&self.store),
                 file,
             })),
@@ -200,34 +238,49 @@ impl Morselizer for LakeMorselizer {
     }
 }
 
-/// Loads what hides rows, then plans the file with the rest of them selected.
+/// Loads what hides rows, then plans the file without them.
 #[derive(Debug)]
-struct MaskedPlanner {
+struct MaskPlanner {
     mask: FileMask,
-    inner: Arc<dyn Morselizer>,
+    plain: Arc<dyn Morselizer>,
+    positions: Option<Positions>,
     store: Arc<dyn ObjectStore>,
     file: PartitionedFile,
 }
 
-impl MorselPlanner for MaskedPlanner {
-    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
-        let load = async move {
-            let mut hidden = match &self.mask.deletion_vector {
-                Some((path, vector)) => {
-                    deletion_vector::load(&self.store, path, vector, self.mask.rows).await?
-                }
-                None => RoaringBitmap::new(),
-            };
-            if let Some(mask) = &self.mask.hidden {
-                hidden |= mask.as_ref();
-            }
-            if hidden.len() == self.mask.rows {
-                return Ok(Box::new(NothingLeft) as Box<dyn MorselPlanner>);
-            }
-            let selection = deletion_vector::selection(&hidden, self.mask.rows);
-            self.inner.plan_file(self.file.with_extension(ParquetRowSelection::new(selection)))
+impl MaskPlanner {
+    async fn hidden(&self) -> Result<Arc<RoaringBitmap>> {
+        let (rows, more) = (self.mask.rows, &self.mask.hidden);
+        let Some((path, vector)) = &self.mask.deletion_vector else {
+            return Ok(more.clone().unwrap_or_default());
         };
-        Ok(Some(MorselPlan::new().with_pending_planner(load.boxed())))
+        let mut hidden = deletion_vector::load(&self.store, path, vector, rows).await?;
+        if let Some(more) = more {
+            hidden |= more.as_ref();
+        }
+        Ok(Arc::new(hidden))
+    }
+
+    async fn masked(self) -> Result<Box<dyn MorselPlanner>> {
+        let (hidden, rows) = (self.hidden().await?, self.mask.rows);
+        if hidden.len() == rows {
+            return Ok(Box::new(NothingLeft));
+        }
+        let select = |selection| self.file.with_extension(ParquetRowSelection::new(selection));
+        match (Mask::of(&hidden, rows, self.positions.is_some()), self.positions) {
+            (Mask::Bits(mask), Some(Positions { morselizer, schema, masked })) => {
+                let inner = morselizer.plan_file(select(mask::everything(rows)))?;
+                Ok(Masking { mask: Arc::new(mask), schema, masked }.planner(inner))
+            }
+            (Mask::Selection(selection), _) => self.plain.plan_file(select(selection)),
+            (Mask::Bits(_), None) => exec_err!("a bit mask without positions"),
+        }
+    }
+}
+
+impl MorselPlanner for MaskPlanner {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        Ok(Some(MorselPlan::new().with_pending_planner(self.masked().boxed())))
     }
 }
 

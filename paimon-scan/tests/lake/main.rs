@@ -7,6 +7,7 @@
 mod conformance;
 mod failures;
 mod filters;
+mod masks;
 mod oracle;
 mod provider;
 mod refusals;
