@@ -1,0 +1,151 @@
+//! Who reads: DataFusion's own table over the bare files, or a lake scan of them.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result as EngineResult;
+use datafusion::datasource::TableType;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use paimon_scan::{
+    LakeFile, LakeOptions, LakeSchema, MaskedFile, MergeRules, ScanRequest, TableKind, scan,
+};
+
+use crate::Result;
+use crate::data::Data;
+
+/// The aggregate of three columns; the count, so that nobody reads fewer rows.
+const QUERY: &str = "select sum(l_quantity), sum(l_extendedprice), max(l_shipdate), count(l_quantity) from lineitem";
+
+/// One table, and a session of its own.
+pub struct Contender {
+    /// Its name.
+    pub name: &'static str,
+    session: SessionContext,
+    expected: String,
+}
+
+impl Contender {
+    /// DataFusion's own table of Parquet files.
+    pub async fn bare(data: &Data, partitions: usize) -> Result<Self> {
+        let session = session(partitions);
+        let directory = format!("{}/", data.directory.display());
+        session.register_parquet("lineitem", directory, ParquetReadOptions::default()).await?;
+        Self::new("datafusion", session, None).await
+    }
+
+    /// A lake table of these files, dealt out to the partitions.
+    pub async fn lake(
+        name: &'static str,
+        data: &Data,
+        files: Vec<LakeFile>,
+        partitions: usize,
+    ) -> Result<Self> {
+        let session = session(partitions);
+        let visible = files.iter().filter_map(LakeFile::exact_rows).sum();
+        let mut groups = vec![vec![]; partitions.min(files.len())];
+        for (position, file) in files.into_iter().enumerate() {
+            let group = position % groups.len();
+            groups[group].push(MaskedFile { file, hidden: None });
+        }
+        let lake = LakeOptions::new([("warehouse", format!("file:{}", data.directory.display()))])?;
+        let table = LakeProvider { schema: lake_schema(data), groups, lake: Arc::new(lake) };
+        session.register_table("lineitem", Arc::new(table))?;
+        Self::new(name, session, Some(visible)).await
+    }
+
+    async fn new(name: &'static str, session: SessionContext, rows: Option<u64>) -> Result<Self> {
+        let mut contender = Self { name, session, expected: String::new() };
+        let answer = contender.answer().await?;
+        if let Some(rows) = rows.filter(|rows| !answer.ends_with(&format!(" {rows}"))) {
+            return Err(format!("{name}: {answer}, of {rows} rows").into());
+        }
+        contender.expected = answer;
+        Ok(contender)
+    }
+
+    /// Plans and runs the query once.
+    pub async fn read(&self) -> Result<()> {
+        let answer = self.answer().await?;
+        match answer == self.expected {
+            true => Ok(()),
+            false => Err(format!("{}: {answer} instead of {}", self.name, self.expected).into()),
+        }
+    }
+
+    async fn answer(&self) -> Result<String> {
+        let batches: Vec<RecordBatch> = self.session.sql(QUERY).await?.collect().await?;
+        let batch = batches.first().ok_or("no answer")?;
+        let options = FormatOptions::default();
+        let cell = |column| -> Result<String> {
+            Ok(ArrayFormatter::try_new(column, &options)?.value(0).to_string())
+        };
+        let cells = batch.columns().iter().map(|column| cell(column.as_ref()));
+        Ok(cells.collect::<Result<Vec<_>>>()?.join(" "))
+    }
+}
+
+fn session(partitions: usize) -> SessionContext {
+    SessionContext::new_with_config(SessionConfig::new().with_target_partitions(partitions))
+}
+
+fn lake_schema(data: &Data) -> LakeSchema {
+    let as_read = |field: &Arc<Field>| match field.data_type() {
+        DataType::Utf8 => field.as_ref().clone().with_data_type(DataType::Utf8View),
+        _ => field.as_ref().clone(),
+    };
+    LakeSchema {
+        id: 0,
+        columns: Arc::new(Schema::new(
+            data.schema.fields().iter().map(as_read).collect::<Vec<_>>(),
+        )),
+        primary_key: vec![],
+        partition_key: vec![],
+        bucket_key: vec![],
+        buckets: -1,
+        kind: TableKind::Append,
+        rules: MergeRules::default(),
+    }
+}
+
+/// A lake table behind the engine's own table interface.
+#[derive(Debug)]
+struct LakeProvider {
+    schema: LakeSchema,
+    groups: Vec<Vec<MaskedFile>>,
+    lake: Arc<LakeOptions>,
+}
+
+#[async_trait::async_trait]
+impl TableProvider for LakeProvider {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema.columns)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        limit: Option<usize>,
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        let request = ScanRequest {
+            lake: Arc::clone(&self.lake),
+            schema: self.schema.clone(),
+            groups: self.groups.clone(),
+            projection: projection.cloned(),
+            filter: None,
+            filter_rows: false,
+            limit,
+        };
+        Ok(scan(request, &state.task_ctx())?)
+    }
+}

@@ -1,0 +1,180 @@
+//! The files: sixteen columns as TPC-H's `lineitem` has them, one row group a file, field ids, zstd, as Paimon writes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use paimon_scan::{FIELD_ID, LakeFile};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::Result;
+
+/// Rows that are made and written at once.
+const BATCH: u64 = 8192;
+
+/// Files of equal length.
+#[derive(Debug)]
+pub struct Data {
+    /// Where they are, and nothing else.
+    pub directory: PathBuf,
+    /// Their columns, with field ids.
+    pub schema: SchemaRef,
+    files: Vec<LakeFile>,
+}
+
+impl Data {
+    /// Writes `rows` rows in `files` files below `directory`; keeps those that are there in the right number.
+    pub fn write(directory: &Path, rows: u64, files: u64) -> Result<Self> {
+        let directory = directory.join(format!("lineitem-{rows}-{files}"));
+        std::fs::create_dir_all(&directory)?;
+        let schema = schema();
+        let each = rows / files;
+        let mut all = vec![];
+        for file in 0..files {
+            let first = file * each;
+            let rows = if file + 1 == files { rows - first } else { each };
+            let path = directory.join(format!("data-{file}.parquet"));
+            if !path.exists() {
+                write(&path, &schema, first, rows)?;
+            }
+            all.push(LakeFile {
+                path: format!("file:{}", path.display()),
+                size: path.metadata()?.len(),
+                rows,
+                delete_rows: Some(0),
+                ..LakeFile::default()
+            });
+        }
+        Ok(Self { directory, schema, files: all })
+    }
+
+    /// The files, with every row visible.
+    pub fn files(&self) -> Vec<LakeFile> {
+        self.files.clone()
+    }
+}
+
+fn write(path: &Path, schema: &SchemaRef, first: u64, rows: u64) -> Result<()> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(None)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .build();
+    // whole or not at all
+    let unfinished = path.with_extension("unfinished");
+    let file = File::create(&unfinished)?;
+    let mut writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
+    for start in (0..rows).step_by(BATCH as usize) {
+        writer.write(&batch(schema, first + start, BATCH.min(rows - start))?)?;
+    }
+    writer.close()?;
+    Ok(std::fs::rename(unfinished, path)?)
+}
+
+fn schema() -> SchemaRef {
+    let decimal = || DataType::Decimal128(12, 2);
+    let columns = [
+        ("l_orderkey", DataType::Int64),
+        ("l_partkey", DataType::Int64),
+        ("l_suppkey", DataType::Int64),
+        ("l_linenumber", DataType::Int32),
+        ("l_quantity", decimal()),
+        ("l_extendedprice", decimal()),
+        ("l_discount", decimal()),
+        ("l_tax", decimal()),
+        ("l_returnflag", DataType::Utf8),
+        ("l_linestatus", DataType::Utf8),
+        ("l_shipdate", DataType::Date32),
+        ("l_commitdate", DataType::Date32),
+        ("l_receiptdate", DataType::Date32),
+        ("l_shipinstruct", DataType::Utf8),
+        ("l_shipmode", DataType::Utf8),
+        ("l_comment", DataType::Utf8),
+    ];
+    let field = |(id, (name, data_type))| {
+        let id = [(FIELD_ID.to_string(), usize::to_string(&id))];
+        Field::new(name, data_type, true).with_metadata(id.into())
+    };
+    Arc::new(Schema::new(columns.into_iter().enumerate().map(field).collect::<Vec<_>>()))
+}
+
+/// A number that looks random, the same for the same row and column.
+fn mix(row: u64, column: u64) -> u64 {
+    let mut x =
+        row.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ column.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    x ^= x >> 32;
+    x = x.wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    x ^ (x >> 32)
+}
+
+fn batch(schema: &SchemaRef, first: u64, count: u64) -> Result<RecordBatch> {
+    let rows = first..first + count;
+    let below = |column: u64, bound: u64| {
+        rows.clone().map(move |row| (mix(row, column) % bound) as i64).collect::<Vec<i64>>()
+    };
+    let decimal = |column: u64, bound: u64| -> Result<ArrayRef> {
+        let values = below(column, bound).into_iter().map(i128::from);
+        let values = Decimal128Array::from_iter_values(values);
+        Ok(Arc::new(values.with_precision_and_scale(12, 2)?))
+    };
+    let word = |column: u64, words: &'static [&'static str]| -> ArrayRef {
+        let words = below(column, words.len() as u64).into_iter().map(|i| words[i as usize]);
+        Arc::new(StringArray::from_iter_values(words))
+    };
+    let date = |column: u64, days: i32| -> ArrayRef {
+        let ship = below(10, 2526).into_iter().zip(below(column, 60));
+        let date = |(ship, later): (i64, i64)| 8036 + ship as i32 + (later as i32 - 30) * days;
+        Arc::new(Date32Array::from_iter_values(ship.map(date)))
+    };
+    const WORDS: [&str; 12] = [
+        "carefully",
+        "final",
+        "packages",
+        "sleep",
+        "furiously",
+        "regular",
+        "deposits",
+        "across",
+        "the",
+        "quickly",
+        "ironic",
+        "requests",
+    ];
+    let comments = rows.clone().map(|row| {
+        let words = (0..2 + mix(row, 15) % 5).map(|word| WORDS[mix(row, 100 + word) as usize % 12]);
+        words.collect::<Vec<_>>().join(" ")
+    });
+    let quantity: Vec<i64> =
+        below(4, 50).into_iter().map(|quantity| (quantity + 1) * 100).collect();
+    let price = quantity.iter().zip(below(1, 200_000)).map(|(quantity, part)| {
+        i128::from(quantity / 100) * i128::from(90_000 + part % 20_001 + part / 10)
+    });
+    let hundreds = quantity.iter().copied().map(i128::from);
+    let hundreds = Decimal128Array::from_iter_values(hundreds).with_precision_and_scale(12, 2)?;
+    let price = Decimal128Array::from_iter_values(price).with_precision_and_scale(12, 2)?;
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(rows.clone().map(|row| row as i64 / 4 * 4 + 1))),
+        Arc::new(Int64Array::from(below(1, 200_000))),
+        Arc::new(Int64Array::from(below(2, 10_000))),
+        Arc::new(Int32Array::from_iter_values(rows.clone().map(|row| (row % 4) as i32 + 1))),
+        Arc::new(hundreds),
+        Arc::new(price),
+        decimal(6, 11)?,
+        decimal(7, 9)?,
+        word(8, &["R", "A", "N"]),
+        word(9, &["O", "F"]),
+        date(10, 0),
+        date(11, 1),
+        date(12, 1),
+        word(13, &["DELIVER IN PERSON", "COLLECT COD", "NONE", "TAKE BACK RETURN"]),
+        word(14, &["REG AIR", "AIR", "RAIL", "SHIP", "TRUCK", "MAIL", "FOB"]),
+        Arc::new(StringArray::from_iter_values(comments)),
+    ];
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
