@@ -277,6 +277,24 @@ async fn scattered_rows_are_left_out_after_decoding_and_runs_before() {
     }
 }
 
+#[tokio::test]
+async fn a_limit_counts_the_rows_that_the_mask_leaves() {
+    let files = Files::write();
+    let mut random = StdRng::seed_from_u64(4);
+    for (lie, limit) in LIES.iter().flat_map(|lie| [1, 5, 50, 900, 2999].map(|limit| (lie, limit)))
+    {
+        let hidden = lie.rows(&mut random);
+        let visible = u64::from(ROWS) - hidden.len();
+        let mut request = files.request(&[hidden]);
+        request.limit = Some(limit);
+        let session = PLAIN.session();
+        let plan = scan(request, &session.task_ctx()).unwrap();
+        let read = collect(plan, session.task_ctx()).await.unwrap();
+        let read: usize = read.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(read as u64, visible.min(limit as u64), "{lie:?} {limit}");
+    }
+}
+
 /// A value that nobody is to see must not fail a query: conditions meet it after the mask.
 #[tokio::test]
 async fn hidden_values_are_not_computed_with() {
