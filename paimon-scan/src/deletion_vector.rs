@@ -10,6 +10,8 @@
 //! The checksum covers magic and bitmap. The length in the index manifest is the prefix's in version 1, and
 //! that plus 8 in version 2.
 
+use std::fmt::Display;
+
 use bytes::Buf;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore};
@@ -25,14 +27,17 @@ const FRAME: u64 = 8;
 /// A bitmap of every row of the largest file is 512 MiB; more is not a deletion vector.
 const MAX_BYTES: u64 = 600 << 20;
 
-/// Reads and checks the deletion vector of a file with `rows` rows.
-pub(crate) async fn load(
+fn corrupt(path: &Path, what: impl Display) -> LakeError {
+    LakeError::corrupt(format!("deletion vector in {path}: {what}"))
+}
+
+/// Reads a deletion vector.
+pub(crate) async fn read(
     store: &dyn ObjectStore,
     path: &Path,
     vector: &DeletionVectorRef,
-    rows: u64,
 ) -> Result<RoaringBitmap> {
-    let context = |what: String| LakeError::corrupt(format!("deletion vector in {path}: {what}"));
+    let context = |what| corrupt(path, what);
     if vector.length > MAX_BYTES {
         return Err(context(format!("{} bytes", vector.length)));
     }
@@ -41,14 +46,24 @@ pub(crate) async fn load(
     let options = GetOptions::new().with_range(Some(range));
     let found = store.get_opts(path, options).await.map_err(LakeError::from_store)?;
     let bytes = found.bytes().await.map_err(LakeError::from_store)?;
-    let deleted = decode(&bytes).map_err(context)?;
+    decode(&bytes).map_err(context)
+}
+
+/// Checks a deletion vector against what the manifest says of it and against the rows of its file.
+pub(crate) fn check(
+    deleted: &RoaringBitmap,
+    path: &Path,
+    vector: &DeletionVectorRef,
+    rows: u64,
+) -> Result<()> {
+    let context = |what: String| corrupt(path, what);
     if vector.cardinality.is_some_and(|expected| expected != deleted.len()) {
         return Err(context(format!("{} rows, the manifest says {vector:?}", deleted.len())));
     }
     if deleted.max().is_some_and(|last| u64::from(last) >= rows) {
         return Err(context(format!("row {:?} of a file with {rows}", deleted.max())));
     }
-    Ok(deleted)
+    Ok(())
 }
 
 /// Decodes a deletion vector; bytes after it are ignored.

@@ -5,7 +5,7 @@
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files), `section` (which files overlap), `file`
 //! (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
-//! `conform`, `deletion_vector`, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
+//! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata alone: catalog, schemas, snapshots, manifests. Its Arrow types
 //! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion.
@@ -19,6 +19,7 @@ mod catalog;
 mod conform;
 mod declared;
 mod deletion_vector;
+mod deletion_vector_cache;
 mod error;
 mod evolution;
 mod field_id;
@@ -40,6 +41,7 @@ mod source;
 
 pub use catalog::{LakeCatalog, LakeTable, Version};
 pub use declared::Declared;
+pub use deletion_vector_cache::DeletionVectorCache;
 pub use error::{LakeError, Result};
 pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section};
 pub use key::KeyEncoder;

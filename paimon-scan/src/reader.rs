@@ -2,12 +2,19 @@
 //!
 //! DataFusion turns an error of the first read of a footer into text, where "not found" can no longer be told
 //! apart. So on any error the file is looked for once more.
+//!
+//! The cache knows a footer by the path inside a store, and takes it for valid while size and time of change
+//! are the same. Names of data files are unique for ever, but two stores may hold copies of a lake: so the
+//! time that it is told stands for the store ([`version`]).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
@@ -21,6 +28,14 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::LakeError;
+
+/// What the footer cache is told as the time of change of every file in a store: another one for each store.
+pub(crate) fn version(store: &ObjectStoreUrl) -> DateTime<Utc> {
+    let mut hasher = DefaultHasher::new();
+    store.as_str().hash(&mut hasher);
+    // as many bits as any time of `chrono` may have
+    DateTime::from_timestamp_millis((hasher.finish() >> 12) as i64).unwrap_or_default()
+}
 
 #[derive(Debug)]
 pub(crate) struct LakeReaderFactory {
@@ -84,5 +99,89 @@ impl AsyncFileReader for LakeFileReader {
             explain(&self.store, &self.path, result).await
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Int64Type, Schema};
+    use datafusion::execution::TaskContext;
+    use datafusion::physical_plan::collect;
+    use object_store::memory::InMemory;
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+    use crate::merge_rules::MergeRules;
+    use crate::options::LakeOptions;
+    use crate::options::storage::Storage;
+    use crate::schema::{LakeSchema, TableKind, field_with_id};
+    use crate::{LakeFile, MaskedFile, ScanRequest, scan};
+
+    const PATH: &str = "s3://bucket/data.parquet";
+
+    fn columns(names: [(&str, i32); 2]) -> Arc<Schema> {
+        let field = |(name, id)| field_with_id(name, DataType::Int64, true, id);
+        Arc::new(Schema::new(names.map(field).to_vec()))
+    }
+
+    /// Column `a` (id 0) of the file in the lake at `endpoint`.
+    async fn read(context: &Arc<TaskContext>, lake: &LakeOptions, size: u64) -> Vec<i64> {
+        let request = ScanRequest {
+            lake: Arc::new(lake.clone()),
+            schema: LakeSchema {
+                id: 0,
+                columns: columns([("a", 0), ("b", 1)]),
+                primary_key: vec![],
+                partition_key: vec![],
+                bucket_key: vec![],
+                buckets: -1,
+                kind: TableKind::Append,
+                rules: MergeRules::default(),
+            },
+            groups: vec![vec![MaskedFile {
+                file: LakeFile { path: PATH.into(), size, rows: 1, ..LakeFile::default() },
+                hidden: None,
+            }]],
+            projection: Some(vec![0]),
+            filter: None,
+            filter_rows: false,
+            limit: None,
+        };
+        let plan = scan(request, context).unwrap();
+        let batches = collect(plan, Arc::clone(context)).await.unwrap();
+        batches
+            .iter()
+            .flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec())
+            .collect()
+    }
+
+    /// T13: files of one path and one size in two stores, whose footers say different things.
+    #[tokio::test]
+    async fn footers_of_two_stores_are_kept_apart() {
+        let context = Arc::new(TaskContext::default());
+        let mut lakes = vec![];
+        for (endpoint, names) in [("one", [("a", 0), ("b", 1)]), ("two", [("b", 1), ("a", 0)])] {
+            let endpoint = format!("http://{endpoint}:9000");
+            let options = [("warehouse", "s3://bucket/"), ("s3.endpoint", endpoint.as_str())];
+            let lake = LakeOptions::new(options).unwrap();
+            let values = [1, 2].map(|value| Arc::new(Int64Array::from(vec![value])) as ArrayRef);
+            let rows = RecordBatch::try_new(columns(names), values.to_vec()).unwrap();
+            let mut bytes = vec![];
+            let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), None).unwrap();
+            writer.write(&rows).unwrap();
+            writer.close().unwrap();
+            let (size, store) = (bytes.len() as u64, Arc::new(InMemory::new()));
+            store.put(&Path::from("data.parquet"), bytes.into()).await.unwrap();
+            let url = Storage::of(PATH, &lake).unwrap().url().unwrap();
+            context.runtime_env().register_object_store(url.as_ref(), store);
+            lakes.push((lake, size));
+        }
+        assert_eq!(lakes[0].1, lakes[1].1, "the test needs files of one size");
+        for _ in 0..2 {
+            for ((lake, size), value) in lakes.iter().zip([1, 2]) {
+                assert_eq!(read(&context, lake, *size).await, [value]);
+            }
+        }
     }
 }

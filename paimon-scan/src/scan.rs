@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use chrono::DateTime;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
@@ -23,14 +22,15 @@ use object_store::ObjectMeta;
 use roaring::RoaringBitmap;
 
 use crate::bounds;
+use crate::deletion_vector_cache::DeletionVectorCache;
 use crate::error::{LakeError, Result};
 use crate::field_id::FieldIdAdapterFactory;
 use crate::file::LakeFile;
 use crate::options::LakeOptions;
 use crate::options::storage::{self, Storage};
-use crate::reader::LakeReaderFactory;
+use crate::reader::{self, LakeReaderFactory};
 use crate::schema::{LakeSchema, field_id};
-use crate::source::{FileMask, LakeSource};
+use crate::source::{DeletionVectors, FileMask, LakeSource};
 
 /// A file and the rows of it that are hidden besides those of its own deletion vector.
 #[derive(Debug, Clone)]
@@ -63,7 +63,8 @@ pub struct ScanRequest {
 }
 
 /// Builds the physical scan. Files are opened when it runs; batch size, page index, bloom filters and
-/// pruning follow the session's `execution.parquet` options, footers are cached in the session's runtime.
+/// pruning follow the session's `execution.parquet` options, footers are cached in the session's runtime, deletion
+/// vectors in its [`DeletionVectorCache`].
 ///
 /// Errors of execution hold a [`LakeError`] (see [`LakeError::find`]) where the lake is their cause.
 ///
@@ -138,11 +139,13 @@ impl Scan {
         let source = ParquetSource::new(TableSchema::builder(Arc::clone(&self.columns)).build())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader));
-        let lake = LakeSource::new(Arc::new(source.clone()));
+        let cache = context.session_config().get_extension::<DeletionVectorCache>();
+        let vectors = DeletionVectors { url: storage.url()?, cache };
+        let lake = LakeSource::new(Arc::new(source.clone()), vectors);
         let filter = request.filter.iter().flat_map(split_conjunction);
         let pushed = filter.filter(|part| lake.may_push(part)).map(Arc::clone);
         Ok(match conjunction_opt(pushed) {
-            Some(predicate) => LakeSource::wrap(Arc::new(source.with_predicate(predicate))),
+            Some(predicate) => lake.around(Arc::new(source.with_predicate(predicate))),
             None => Arc::new(lake),
         })
     }
@@ -219,10 +222,9 @@ fn place(
         deletion_vector,
         hidden: masked.hidden.clone().filter(|hidden| !hidden.is_empty()),
     };
-    // Names of data files are unique for ever, so path and size are all the footer cache needs.
     let meta = ObjectMeta {
         location: locate(&file.path)?,
-        last_modified: DateTime::UNIX_EPOCH,
+        last_modified: reader::version(&storage.url()?),
         size: file.size,
         e_tag: None,
         version: None,

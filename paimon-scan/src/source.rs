@@ -14,6 +14,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, exec_err};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
 use datafusion::physical_expr::projection::ProjectionExprs;
@@ -32,6 +33,7 @@ use object_store::path::Path;
 use roaring::RoaringBitmap;
 
 use crate::deletion_vector;
+use crate::deletion_vector_cache::DeletionVectorCache;
 use crate::file::DeletionVectorRef;
 use crate::mask::{self, Mask};
 use crate::positions::{Masking, with_positions};
@@ -55,15 +57,42 @@ impl FileMask {
 #[derive(Clone)]
 pub struct LakeSource {
     inner: Arc<dyn FileSource>,
+    vectors: DeletionVectors,
+}
+
+/// Where the deletion vectors of a scan come from.
+#[derive(Debug, Clone)]
+pub(crate) struct DeletionVectors {
+    /// The name of the store.
+    pub(crate) url: ObjectStoreUrl,
+    pub(crate) cache: Option<Arc<DeletionVectorCache>>,
+}
+
+impl DeletionVectors {
+    async fn load(
+        &self,
+        store: &dyn ObjectStore,
+        (path, vector): &(Path, DeletionVectorRef),
+        rows: u64,
+    ) -> Result<Arc<RoaringBitmap>> {
+        let read = deletion_vector::read(store, path, vector);
+        let found = match &self.cache {
+            Some(cache) => cache.get(&self.url, path, vector, read).await?,
+            None => Arc::new(read.await?),
+        };
+        deletion_vector::check(&found, path, vector, rows)?;
+        Ok(found)
+    }
 }
 
 impl LakeSource {
-    pub(crate) fn new(inner: Arc<dyn FileSource>) -> Self {
-        Self { inner }
+    pub(crate) fn new(inner: Arc<dyn FileSource>, vectors: DeletionVectors) -> Self {
+        Self { inner, vectors }
     }
 
-    pub(crate) fn wrap(inner: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
-        Arc::new(Self { inner })
+    /// The same around another source.
+    pub(crate) fn around(&self, inner: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        Arc::new(Self { inner, vectors: self.vectors.clone() })
     }
 
     /// Nested columns are rewritten per file; the reader drops a conjunct whose rewritten form it cannot
@@ -114,7 +143,7 @@ impl FileSource for LakeSource {
             }
             None => None,
         };
-        Ok(Box::new(LakeMorselizer { plain, positions, store }))
+        Ok(Box::new(LakeMorselizer { plain, positions, store, vectors: self.vectors.clone() }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -122,7 +151,7 @@ impl FileSource for LakeSource {
     }
 
     fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
-        Self::wrap(self.inner.with_batch_size(batch_size))
+        self.around(self.inner.with_batch_size(batch_size))
     }
 
     fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
@@ -175,7 +204,7 @@ impl FileSource for LakeSource {
         });
         Ok(FilterPushdownPropagation {
             filters: filters.collect(),
-            updated_node: answer.updated_node.map(Self::wrap),
+            updated_node: answer.updated_node.map(|inner| self.around(inner)),
         })
     }
 
@@ -184,7 +213,7 @@ impl FileSource for LakeSource {
         order: &[PhysicalSortExpr],
         properties: &EquivalenceProperties,
     ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
-        Ok(self.inner.try_pushdown_sort(order, properties)?.map(Self::wrap))
+        Ok(self.inner.try_pushdown_sort(order, properties)?.map(|inner| self.around(inner)))
     }
 
     fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
@@ -195,7 +224,7 @@ impl FileSource for LakeSource {
         &self,
         projection: &ProjectionExprs,
     ) -> Result<Option<Arc<dyn FileSource>>> {
-        Ok(self.inner.try_pushdown_projection(projection)?.map(Self::wrap))
+        Ok(self.inner.try_pushdown_projection(projection)?.map(|inner| self.around(inner)))
     }
 
     fn apply_expressions(
@@ -211,6 +240,7 @@ struct LakeMorselizer {
     plain: Arc<dyn Morselizer>,
     positions: Option<Positions>,
     store: Arc<dyn ObjectStore>,
+    vectors: DeletionVectors,
 }
 
 /// Reads files with the positions of their rows.
@@ -232,6 +262,7 @@ impl Morselizer for LakeMorselizer {
                 plain: Arc::clone(&self.plain),
                 positions: self.positions.clone(),
                 store: Arc::clone(&self.store),
+                vectors: self.vectors.clone(),
                 file,
             })),
         }
@@ -245,20 +276,21 @@ struct MaskPlanner {
     plain: Arc<dyn Morselizer>,
     positions: Option<Positions>,
     store: Arc<dyn ObjectStore>,
+    vectors: DeletionVectors,
     file: PartitionedFile,
 }
 
 impl MaskPlanner {
     async fn hidden(&self) -> Result<Arc<RoaringBitmap>> {
         let (rows, more) = (self.mask.rows, &self.mask.hidden);
-        let Some((path, vector)) = &self.mask.deletion_vector else {
+        let Some(vector) = &self.mask.deletion_vector else {
             return Ok(more.clone().unwrap_or_default());
         };
-        let mut hidden = deletion_vector::load(&self.store, path, vector, rows).await?;
-        if let Some(more) = more {
-            hidden |= more.as_ref();
-        }
-        Ok(Arc::new(hidden))
+        let deleted = self.vectors.load(&self.store, vector, rows).await?;
+        Ok(match more {
+            Some(more) => Arc::new(deleted.as_ref() | more.as_ref()),
+            None => deleted,
+        })
     }
 
     async fn masked(self) -> Result<Box<dyn MorselPlanner>> {

@@ -221,6 +221,25 @@ async fn footers_are_read_once() {
     assert_eq!(cache.list_entries().len(), files.len());
 }
 
+#[tokio::test]
+async fn deletion_vectors_are_read_once_and_checked_each_time() {
+    let copy = Copy::of("pk_dv").await;
+    let cache = Arc::new(DeletionVectorCache::new(1 << 20));
+    copy.session.state_ref().write().config_mut().set_extension(cache);
+    let mut files = copy.files().await;
+    let rows = copy.read(files.clone()).await.unwrap();
+    for vector in files.iter().filter_map(|masked| masked.file.deletion_vector.as_ref()) {
+        // one index file holds the vectors of several files
+        fs::remove_file(on_disk(&vector.path)).ok();
+    }
+    assert_eq!(copy.read(files.clone()).await.unwrap(), rows);
+    let vectors = files.iter_mut().filter_map(|masked| masked.file.deletion_vector.as_mut());
+    for vector in vectors {
+        vector.cardinality = Some(1);
+    }
+    assert!(copy.read(files).await.is_err());
+}
+
 /// Errors of the metadata reader come with contexts and backtraces of many lines.
 #[tokio::test]
 async fn a_store_that_is_not_there_is_an_error_of_one_line() {
