@@ -26,10 +26,20 @@ pub struct Backend {
     pub spill_bytes_max: u64,
     /// A query is spread so that each task reads about this much, bytes; 0: over all backends.
     pub task_bytes_min: u64,
+    /// Footers and page indexes of lake files that are kept between queries, bytes.
+    pub lake_footer_cache_bytes_max: usize,
+    /// Decoded deletion vectors of lake files that are kept between queries, bytes.
+    pub lake_deletion_vector_cache_bytes_max: u64,
 }
 
 impl Default for Backend {
     fn default() -> Self {
-        Self { memory_bytes_max: 2 << 30, spill_bytes_max: 50 << 30, task_bytes_min: 4 << 20 }
+        Self {
+            memory_bytes_max: 2 << 30,
+            spill_bytes_max: 50 << 30,
+            task_bytes_min: 4 << 20,
+            lake_footer_cache_bytes_max: 256 << 20,
+            lake_deletion_vector_cache_bytes_max: 128 << 20,
+        }
     }
 }

@@ -106,6 +106,7 @@ fn runtime(section: &Section, data_dir: &std::path::Path) -> std::io::Result<Arc
         .with_max_temp_directory_size(section.spill_bytes_max);
     RuntimeEnvBuilder::new()
         .with_memory_limit(section.memory_bytes_max, 1.0)
+        .with_metadata_cache_limit(section.lake_footer_cache_bytes_max)
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(std::io::Error::other)

@@ -37,6 +37,7 @@ use datafusion_proto::physical_plan::{DeduplicatingProtoConverter, PhysicalExten
 use proto::failure::{Failure, Kind};
 use proto::v1::Query;
 use tokio::sync::mpsc;
+use union_read::DeletionVectorCache;
 use url::Url;
 
 use crate::config::Backend as Section;
@@ -68,8 +69,11 @@ impl Engine {
     ) -> Self {
         let codec: Arc<dyn PhysicalExtensionCodec> = Arc::new(GuardCodec::new(leaf.codec()));
         let channels = Channels::default();
+        let bytes = section.lake_deletion_vector_cache_bytes_max;
+        let vectors = Arc::new(DeletionVectorCache::new(bytes));
         let sessions = WorkerSessions::new(
             Arc::clone(&runtime),
+            Arc::clone(&vectors),
             Arc::clone(&codec),
             channels.clone(),
             Arc::clone(&statements),
@@ -85,7 +89,9 @@ impl Engine {
             .with_distributed_route_tasks_handler(placement::route);
         builder.set_distributed_user_codec_arc(codec);
         builder.set_distributed_channel_resolver(channels);
-        Self { worker, template: builder.build(), leaf, statements, section }
+        let mut template = builder.build();
+        template.config_mut().set_extension(vectors);
+        Self { worker, template, leaf, statements, section }
     }
 
     /// What other backends send tasks to.
