@@ -10,6 +10,7 @@ use paimon::{FileSystemCatalog, Options};
 
 use crate::declared::Declared;
 use crate::error::{LakeError, Result};
+use crate::live::PlanCache;
 use crate::options::LakeOptions;
 use crate::options::storage;
 use crate::refusal;
@@ -31,6 +32,7 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result
 pub struct LakeCatalog {
     catalog: Arc<FileSystemCatalog>,
     options: Arc<LakeOptions>,
+    kept: Arc<PlanCache>,
 }
 
 /// One table as its latest schema defines it. Plans made from it use that schema for every snapshot.
@@ -40,6 +42,7 @@ pub struct LakeTable {
     pub(crate) name: String,
     pub(crate) schema: LakeSchema,
     pub(crate) options: Arc<LakeOptions>,
+    pub(crate) kept: Arc<PlanCache>,
 }
 
 /// A state of a table that is not the latest one.
@@ -65,7 +68,15 @@ impl LakeCatalog {
         }
         let catalog = FileSystemCatalog::new(paimon)
             .map_err(|error| LakeError::from_paimon(error, "catalog", None))?;
-        Ok(Self { catalog: Arc::new(catalog), options: Arc::new(options.clone()) })
+        let options = Arc::new(options.clone());
+        Ok(Self { catalog: Arc::new(catalog), options, kept: Arc::default() })
+    }
+
+    /// Keeps plans in a cache that other catalogs use too.
+    #[must_use]
+    pub fn with_cache(mut self, cache: &Arc<PlanCache>) -> Self {
+        self.kept = Arc::clone(cache);
+        self
     }
 
     /// Databases of the lake.
@@ -109,7 +120,8 @@ impl LakeCatalog {
         let table = table.await?;
         let kind = refusal::kind_of(&full, table.schema())?;
         let schema = LakeSchema::of(&full, table.schema(), kind)?;
-        Ok(LakeTable { table, name: full, schema, options: Arc::clone(&self.options) })
+        let (options, kept) = (Arc::clone(&self.options), Arc::clone(&self.kept));
+        Ok(LakeTable { table, name: full, schema, options, kept })
     }
 }
 
@@ -171,8 +183,7 @@ impl LakeTable {
         let snapshot_id = table.travel_snapshot().ok_or_else(missing)?.id();
         let kind = refusal::kind_of(&self.name, table.schema())?;
         let schema = LakeSchema::of(&self.name, table.schema(), kind)?;
-        let (name, options) = (self.name.clone(), Arc::clone(&self.options));
-        Ok((Self { table, name, schema, options }, snapshot_id))
+        Ok((Self { table, schema, ..self.clone() }, snapshot_id))
     }
 
     /// Options of the table; Fluss stores its own definition here as `fluss.*`.

@@ -3,18 +3,19 @@
 //! Reading order: `options` (where a lake is; below it `storage`, how its bytes are reached), `catalog`
 //! (names → tables), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
 //! read, by name), `schema` and `evolution` (columns and
-//! their field ids), `plan` (snapshot → buckets → files), `section` (which files overlap), `file`
-//! (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
+//! their field ids), `plan` (snapshot → buckets → files; `live` keeps them for the next one), `section`
+//! (which files overlap), `file` (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
 //! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata alone: catalog, schemas, snapshots, manifests. Its Arrow types
 //! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion.
 //!
 //! Deliberately absent: the log and anything of Fluss, SQL, merging the values of versions (`partial-update`, `aggregation`), file
-//! formats other than Parquet, writing, caching of plans, and a codec for a physical plan: a scan is built
+//! formats other than Parquet, writing, and a codec for a physical plan: a scan is built
 //! where it runs, from [`LakeFile`]s.
 
 mod bounds;
+mod bucket;
 mod catalog;
 mod conform;
 mod declared;
@@ -26,6 +27,7 @@ mod field_id;
 mod file;
 mod key;
 mod key_set;
+mod live;
 mod mask;
 mod merge_rules;
 mod options;
@@ -39,15 +41,16 @@ mod schema;
 mod section;
 mod source;
 
+pub use bucket::{LakeBucket, LakePlan};
 pub use catalog::{LakeCatalog, LakeTable, Version};
 pub use declared::Declared;
 pub use deletion_vector_cache::DeletionVectorCache;
 pub use error::{LakeError, Result};
 pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section};
 pub use key::KeyEncoder;
+pub use live::PlanCache;
 pub use merge_rules::{MergeEngine, MergeRules};
 pub use options::LakeOptions;
-pub use plan::{LakeBucket, LakePlan};
 pub use resolve::derive_deletion_vectors;
 pub use scan::{MaskedFile, ScanRequest, scan};
 pub use schema::{FIELD_ID, LakeSchema, SystemColumns, TableKind};

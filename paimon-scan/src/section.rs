@@ -5,10 +5,31 @@
 //! its section holds every key once (Paimon merges before it writes), so its rows are right as they are
 //! but for its own deletes.
 
+use std::collections::HashSet;
+
 use crate::file::{LakeFile, Section};
+use crate::schema::TableKind;
+
+/// Sets or clears `section` on all files of a bucket, as the kind of its table asks. Files of `unmarked`
+/// schemas are older than the table's deletion vectors: nothing marked what they supersede among themselves.
+pub(crate) fn settle(files: &mut [LakeFile], kind: TableKind, unmarked: &HashSet<i64>) {
+    for file in files.iter_mut() {
+        file.section = None;
+    }
+    match kind {
+        TableKind::Append => {}
+        TableKind::Deduplicate => mark(files),
+        TableKind::DeletionVectors
+            if files.iter().any(|file| unmarked.contains(&file.schema_id)) =>
+        {
+            mark(files);
+        }
+        TableKind::DeletionVectors => mark_deletes(files),
+    }
+}
 
 /// Sets `section` on every file of a deduplicate bucket that must be resolved by key.
-pub(crate) fn mark(files: &mut [LakeFile]) {
+fn mark(files: &mut [LakeFile]) {
     for (index, section) in sections(files).into_iter().enumerate() {
         let clean = section.len() == 1 && files[section[0]].delete_rows == Some(0);
         if clean {
@@ -23,7 +44,7 @@ pub(crate) fn mark(files: &mut [LakeFile]) {
 
 /// Sets `section` on the files of a bucket with deletion vectors that hold deletes of their own:
 /// superseded rows are marked already, each file is a section of its own.
-pub(crate) fn mark_deletes(files: &mut [LakeFile]) {
+fn mark_deletes(files: &mut [LakeFile]) {
     for (index, file) in files.iter_mut().enumerate() {
         if file.delete_rows != Some(0) {
             file.section = Some(Section { index: index as u32, files: 1 });

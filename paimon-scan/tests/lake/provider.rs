@@ -77,7 +77,8 @@ pub async fn plan(name: &str, snapshot: Option<i64>) -> LakePlan {
 /// The plan as a backend gets it.
 pub fn through_the_wire(mut plan: LakePlan) -> LakePlan {
     plan.schema = LakeSchema::from_bytes(&plan.schema.to_bytes().unwrap()).unwrap();
-    for file in plan.buckets.iter_mut().flat_map(|bucket| &mut bucket.files) {
+    let buckets = plan.buckets.iter_mut().map(Arc::make_mut);
+    for file in buckets.flat_map(|bucket| &mut bucket.files) {
         *file = LakeFile::from_bytes(&file.to_bytes()).unwrap();
     }
     plan

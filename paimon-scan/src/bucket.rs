@@ -1,0 +1,52 @@
+//! What a plan consists of: the files of a snapshot, by partition and bucket.
+
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+
+use crate::file::LakeFile;
+use crate::schema::LakeSchema;
+
+/// The files of one table at one snapshot.
+#[derive(Debug, Clone)]
+pub struct LakePlan {
+    /// The snapshot; `None` for a table that never had one.
+    pub snapshot_id: Option<i64>,
+    /// The schema all files are read as.
+    pub schema: LakeSchema,
+    /// Buckets with at least one file, ordered by partition and number. Shared with other plans of
+    /// the table, whose snapshots have the same files there.
+    pub buckets: Vec<Arc<LakeBucket>>,
+}
+
+/// The files of one bucket of one partition. What must be resolved by key is inside one bucket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LakeBucket {
+    /// Values of the partition columns, in their order, with the types of the schema.
+    pub partition: Vec<ScalarValue>,
+    /// Number of the bucket; 0 in tables without fixed buckets.
+    pub bucket: i32,
+    /// Number of buckets that the partition had when the files were written.
+    pub total_buckets: i32,
+    /// Data files.
+    pub files: Vec<LakeFile>,
+}
+
+impl LakeBucket {
+    /// Whether some files are only right after [`crate::derive_deletion_vectors`].
+    pub fn needs_resolution(&self) -> bool {
+        self.files.iter().any(|file| file.section.is_some())
+    }
+
+    /// Rows, when metadata alone proves their number.
+    pub fn exact_rows(&self) -> Option<u64> {
+        self.files.iter().map(LakeFile::exact_rows).sum()
+    }
+}
+
+impl LakePlan {
+    /// Rows, when metadata alone proves their number.
+    pub fn exact_rows(&self) -> Option<u64> {
+        self.buckets.iter().map(|bucket| bucket.exact_rows()).sum()
+    }
+}
