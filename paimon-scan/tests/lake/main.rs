@@ -7,8 +7,10 @@
 mod conformance;
 mod failures;
 mod filters;
+mod forge;
 mod masks;
 mod oracle;
+mod planning;
 mod provider;
 mod refusals;
 mod rows;
