@@ -6,7 +6,7 @@ TESTS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-simulation fuzz-smoke fuzz bench lint fmt deny setup-lab setup-clients
+.PHONY: help demo test test-unit test-simulation fuzz-smoke fuzz bench bench-planning lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,6 +35,9 @@ fuzz: ## the fuzz targets of the stream half for a long time (MINUTES=30)
 bench: setup-lab ## what reading the stream half costs, next to fluss-rs and to the least possible (ROWS, ROUNDS, CODECS)
 	cargo build -p integration-tests --bin lab
 	@bench/run
+
+bench-planning: ## what planning a lake table of ten thousand files costs (FILES, ROUNDS)
+	@cargo bench -p paimon-scan --bench planning
 
 lint: ## formatting and clippy
 	cargo fmt --all --check

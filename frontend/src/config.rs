@@ -75,6 +75,8 @@ pub struct FrontendSection {
     pub batch_size: usize,
     /// Prepared statements of one connection.
     pub prepared_statements_max: usize,
+    /// Lists of the lake's files kept for later statements, bytes.
+    pub lake_plan_cache_bytes_max: usize,
 }
 
 impl Default for FrontendSection {
@@ -84,6 +86,7 @@ impl Default for FrontendSection {
             target_partitions: 2,
             batch_size: 8192,
             prepared_statements_max: 1000,
+            lake_plan_cache_bytes_max: 256 << 20,
         }
     }
 }

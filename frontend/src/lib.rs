@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use union_read::source::Connections;
 
 use catalog::Catalogs;
 use cluster::Backends;
@@ -89,7 +90,8 @@ impl Running {
     /// # Errors
     /// The port, the catalogs or the certificates cannot be had.
     pub async fn start(config: Config, data_dir: &Path, stop: CancellationToken) -> Result<Self> {
-        let catalogs = Arc::new(Catalogs::open(data_dir)?);
+        let connections = Connections::new(config.frontend.lake_plan_cache_bytes_max);
+        let catalogs = Arc::new(Catalogs::open(data_dir)?.with_connections(connections));
         let planner = Planner::new(Arc::clone(&catalogs), config.frontend.target_partitions)?;
         let backends = Backends::watch(config.frontend.backends.clone()).await;
         let processes = Arc::default();

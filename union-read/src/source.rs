@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use fluss_scan::{ClientOptions, FlussClient};
-use paimon_scan::{LakeCatalog, LakeOptions};
+use paimon_scan::{LakeCatalog, LakeOptions, PlanCache};
 use parking_lot::Mutex;
 
 use crate::{Error, Result};
@@ -108,9 +108,16 @@ const CONNECTIONS_MAX: usize = 64;
 pub struct Connections {
     fluss: Mutex<Recent<Source, Arc<FlussClient>>>,
     lakes: Mutex<Recent<LakeOptions, Arc<LakeCatalog>>>,
+    plans: Arc<PlanCache>,
 }
 
 impl Connections {
+    /// No connection yet. Of lake tables that are planned, at most `plan_bytes_max` are kept for the
+    /// next statement; 0 keeps nothing.
+    pub fn new(plan_bytes_max: usize) -> Self {
+        Self { plans: Arc::new(PlanCache::new(plan_bytes_max)), ..Self::default() }
+    }
+
     /// The client of a cluster; connects when it is first used.
     pub fn fluss(&self, source: &Source) -> Result<Arc<FlussClient>> {
         self.fluss
@@ -120,7 +127,8 @@ impl Connections {
 
     /// The catalog of a lake.
     pub fn lake(&self, options: &LakeOptions) -> Result<Arc<LakeCatalog>> {
-        self.lakes.lock().get_or_open(options, || Ok(Arc::new(LakeCatalog::open(options)?)))
+        let open = || Ok(Arc::new(LakeCatalog::open(options)?.with_cache(&self.plans)));
+        self.lakes.lock().get_or_open(options, open)
     }
 }
 

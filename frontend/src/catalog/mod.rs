@@ -51,6 +51,13 @@ impl Catalogs {
         Ok(Self { store: Store::open(data_dir)?, connections: Arc::default() })
     }
 
+    /// Lets statements use these connections.
+    #[must_use]
+    pub fn with_connections(mut self, connections: Connections) -> Self {
+        self.connections = Arc::new(connections);
+        self
+    }
+
     /// The connections that statements of this server share.
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections

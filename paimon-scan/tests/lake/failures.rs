@@ -107,6 +107,34 @@ async fn an_expired_snapshot_is_snapshot_gone() {
     assert!(matches!(error, LakeError::SnapshotGone { snapshot_id: 1, .. }), "{error:?}");
 }
 
+/// Expiry while a statement runs, of a snapshot whose plan is kept: the plan is not handed out again,
+/// and reading what was planned fails instead of leaving out rows.
+#[tokio::test]
+async fn a_kept_plan_does_not_outlive_its_snapshot() {
+    let copy = Copy::of("append_plain").await;
+    let table = LakeCatalog::open(&copy.lake).unwrap().table("lake", "append_plain").await.unwrap();
+    let rows = copy.read(copy.files().await).await.unwrap();
+    let planned = table.plan(Some(2)).await.unwrap();
+    let files = masked_in(&planned, &copy.session, &copy.lake).await.unwrap();
+    let folder = copy.folder.path().join("lake.db/append_plain");
+    for file in &files {
+        fs::rename(on_disk(&file.file.path), format!("{}.gone", on_disk(&file.file.path))).unwrap();
+    }
+    fs::remove_file(folder.join("snapshot/snapshot-2")).unwrap();
+    let error = copy.read(files.clone()).await.unwrap_err();
+    assert!(LakeError::find(&error).is_some_and(LakeError::is_expired), "{error:?}");
+    let error = table.plan(Some(2)).await.unwrap_err();
+    assert!(matches!(error, LakeError::SnapshotGone { snapshot_id: 2, .. }), "{error:?}");
+    // planned again, the statement reads the newer snapshot whole
+    for file in &files {
+        fs::rename(format!("{}.gone", on_disk(&file.file.path)), on_disk(&file.file.path)).unwrap();
+    }
+    let again = table.plan(None).await.unwrap();
+    assert_eq!(again.snapshot_id, Some(3));
+    let files = masked_in(&again, &copy.session, &copy.lake).await.unwrap();
+    assert_eq!(copy.read(files).await.unwrap(), rows);
+}
+
 #[tokio::test]
 async fn damaged_bytes_are_errors() {
     let copy = Copy::of("pk_dv").await;
