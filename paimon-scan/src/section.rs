@@ -29,7 +29,7 @@ pub(crate) fn settle(files: &mut [LakeFile], kind: TableKind, unmarked: &HashSet
 }
 
 /// Sets `section` on every file of a deduplicate bucket that must be resolved by key.
-fn mark(files: &mut [LakeFile]) {
+pub(crate) fn mark(files: &mut [LakeFile]) {
     for (index, section) in sections(files).into_iter().enumerate() {
         let clean = section.len() == 1 && files[section[0]].delete_rows == Some(0);
         if clean {

@@ -78,7 +78,7 @@ impl LakePoint {
     /// The reads of all files. Buckets of a key stay whole; files without one are independent.
     fn reads(&self) -> Vec<Placed> {
         let whole = self.columns.has_primary_key();
-        let of_bucket = |bucket: &LakeBucket| -> Vec<Placed> {
+        let of_bucket = |bucket: &Arc<LakeBucket>| -> Vec<Placed> {
             let read = |files: &[paimon_scan::LakeFile]| BucketRead {
                 partition: partition_name(&bucket.partition),
                 bucket: bucket.bucket,

@@ -14,7 +14,7 @@ use crate::oracle;
 use crate::provider::*;
 
 /// Archives of `tests/matrix` and the number of tables in each.
-const VERSIONS: [(&str, usize); 2] = [("1.3.1", 67), ("1.4.2", 83)];
+pub const VERSIONS: [(&str, usize); 2] = [("1.3.1", 67), ("1.4.2", 83)];
 
 /// Why a table is refused, as the error must say; `None` for a table that is read. A table that is read
 /// although it stands here fails the test too.
@@ -57,7 +57,7 @@ fn ways() -> impl Iterator<Item = How> {
 }
 
 /// What Java wrote with this version: thousands of small files, kept as an archive.
-fn unpack(version: &str) -> tempfile::TempDir {
+pub fn unpack(version: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let archive = oracle::root().join("matrix").join(format!("{version}.tar.xz"));
     let mut tar = Command::new("tar");

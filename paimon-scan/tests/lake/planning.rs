@@ -8,6 +8,7 @@ use paimon_scan::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::conformance::{VERSIONS, unpack};
 use crate::forge::{Forge, Forged, Forging};
 use crate::provider::*;
 
@@ -40,25 +41,72 @@ async fn compare(table: &LakeTable, snapshot: Option<i64>, what: &str) -> LakePl
 /// Tables that Java wrote: folders with odd names, deletion vectors, other schemas, compactions.
 #[tokio::test]
 async fn every_snapshot_of_every_table_is_planned_alike_in_any_order() {
-    let catalog = LakeCatalog::open(&options()).unwrap();
-    let mut planned = 0;
-    for name in catalog.list_tables("lake").await.unwrap() {
-        let Ok(table) = catalog.table("lake", &name).await else { continue };
-        let mut order: Vec<i64> = (1..=8).chain((1..=8).rev()).collect();
-        order.extend([2, 7, 3, 6, 1, 5]);
-        for snapshot in order {
-            match table.plan_anew(Some(snapshot)).await {
-                Err(LakeError::SnapshotGone { .. }) => continue,
-                Err(error) => assert_eq!(
-                    table.plan(Some(snapshot)).await.unwrap_err().to_string(),
-                    error.to_string()
-                ),
-                Ok(_) => drop(compare(&table, Some(snapshot), &name).await),
+    let versions: Vec<_> = VERSIONS.iter().map(|(version, _)| unpack(version)).collect();
+    let matrices = versions.iter().map(|folder| options_of(&folder.path().join("warehouse")));
+    for (lake, least) in [options()].into_iter().chain(matrices).zip([100, 300, 300]) {
+        let catalog = LakeCatalog::open(&lake).unwrap();
+        let mut planned = 0;
+        for name in catalog.list_tables("lake").await.unwrap() {
+            let Ok(table) = catalog.table("lake", &name).await else { continue };
+            let mut order: Vec<i64> = (1..=8).chain((1..=8).rev()).collect();
+            order.extend([2, 7, 3, 6, 1, 5]);
+            for snapshot in order {
+                match table.plan_anew(Some(snapshot)).await {
+                    Err(LakeError::SnapshotGone { .. }) => continue,
+                    Err(error) => assert_eq!(
+                        table.plan(Some(snapshot)).await.unwrap_err().to_string(),
+                        error.to_string()
+                    ),
+                    Ok(_) => drop(compare(&table, Some(snapshot), &name).await),
+                }
+                planned += 1;
             }
-            planned += 1;
+        }
+        assert!(planned > least, "{planned}");
+    }
+}
+
+/// Bounds of files, and which of them are read at all, hang on the schema that a plan is for.
+#[tokio::test]
+async fn plans_of_two_schemas_of_a_table_do_not_mix() {
+    for name in ["evolution", "pk_evolution"] {
+        for turned in [false, true] {
+            let catalog = LakeCatalog::open(&options()).unwrap();
+            let latest = catalog.table("lake", name).await.unwrap();
+            let (earlier, snapshot) = latest.at(&Version::Snapshot(1)).await.unwrap();
+            assert_ne!(earlier.schema().id, latest.schema().id);
+            let mut tables = [latest, earlier];
+            if turned {
+                tables.reverse();
+            }
+            let [a, b] = tables;
+            for _ in 0..2 {
+                let (a, b) = (compare(&a, Some(snapshot), name), compare(&b, Some(snapshot), name));
+                let (a, b) = (a.await, b.await);
+                assert_ne!(a.schema, b.schema);
+                assert_ne!(sorted(&a), sorted(&b), "{name}: the test shows nothing");
+            }
         }
     }
-    assert!(planned > 100, "{planned}");
+}
+
+/// Where deletion vectors came later than a bucket's files, those must be resolved by key: from kept files
+/// too, and also after a delta that has no such file.
+#[tokio::test]
+async fn files_older_than_deletion_vectors_are_resolved_from_kept_files_too() {
+    let folder = unpack("1.4.2");
+    let lake = options_of(&folder.path().join("warehouse"));
+    let catalog = LakeCatalog::open(&lake).unwrap();
+    let table = catalog.table("lake", "vectors_later_overlapping").await.unwrap();
+    let latest = table.plan(None).await.unwrap().snapshot_id.unwrap();
+    let catalog = LakeCatalog::open(&lake).unwrap();
+    let table = catalog.table("lake", "vectors_later_overlapping").await.unwrap();
+    let mut resolved = 0;
+    for snapshot in 1..=latest {
+        let plan = compare(&table, Some(snapshot), "vectors later").await;
+        resolved += usize::from(plan.buckets.iter().any(|bucket| bucket.needs_resolution()));
+    }
+    assert!(resolved > 0);
 }
 
 fn pick<'a, T>(random: &mut StdRng, from: &'a [T]) -> &'a T {
