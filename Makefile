@@ -6,7 +6,7 @@ TESTS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-simulation fuzz-smoke fuzz bench bench-planning lint fmt deny setup-lab setup-clients
+.PHONY: help demo test test-unit test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,15 +39,18 @@ bench: setup-lab ## what reading the stream half costs, next to fluss-rs and to 
 bench-planning: ## what planning a lake table of ten thousand files costs (FILES, ROUNDS)
 	@cargo bench -p paimon-scan --bench planning
 
+bench-lake: ## what reading the lake half costs, next to DataFusion on the bare Parquet files (ROWS, ROUNDS, CONTENDERS)
+	@bench/lake/run
+
 lint: ## formatting and clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@for other in simulation fuzz bench; do cargo fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
+	@for other in simulation fuzz bench bench/lake; do cargo fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
 	cargo clippy --manifest-path simulation/Cargo.toml --all-targets -- -D warnings
 
 fmt: ## format the code
 	cargo fmt --all
-	@for other in simulation fuzz bench; do cargo fmt --manifest-path $$other/Cargo.toml; done
+	@for other in simulation fuzz bench bench/lake; do cargo fmt --manifest-path $$other/Cargo.toml; done
 
 deny: ## licences, advisories, sources of the dependencies
 	cargo deny check

@@ -318,7 +318,7 @@ async fn a_masked_file_of_another_length_is_an_error() {
     for lie in [Lie::Scattered(0.2), Lie::Runs(400), Lie::Scattered(0.001)] {
         let hidden = lie.rows(&mut StdRng::seed_from_u64(1));
         for rows in [u64::from(ROWS) - 1, u64::from(ROWS) + 1] {
-            let mut request = files.request(&[hidden.clone()]);
+            let mut request = files.request(std::slice::from_ref(&hidden));
             let mut short = hidden.clone();
             short.remove_range(rows as u32..);
             request.groups[0][0].file.rows = rows;
