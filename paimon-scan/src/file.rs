@@ -43,6 +43,20 @@ pub struct LakeFile {
     /// Exact bounds of fixed-width columns, for pruning whole files.
     #[prost(message, repeated, tag = "12")]
     pub bounds: Vec<ColumnBounds>,
+    /// The rows to read, by position; all when `None`.
+    #[prost(message, optional, tag = "13")]
+    pub slice: Option<Slice>,
+}
+
+/// Rows `first..end` of a file: what is read of it in one place. Never empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct Slice {
+    /// The first row.
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    /// The first row that does not belong to it.
+    #[prost(uint64, tag = "2")]
+    pub end: u64,
 }
 
 /// Encoded keys, both inclusive, compared as bytes.
@@ -101,6 +115,12 @@ pub struct ColumnBounds {
     pub nulls: Option<u64>,
 }
 
+impl Slice {
+    fn rows(self) -> u64 {
+        self.end.saturating_sub(self.first)
+    }
+}
+
 impl LakeFile {
     /// Encodes the file for another process.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -124,11 +144,40 @@ impl LakeFile {
         if self.section.is_some() {
             return None;
         }
-        let hidden = match &self.deletion_vector {
-            None => 0,
-            Some(vector) => vector.cardinality?,
+        match (&self.deletion_vector, &self.slice) {
+            (None, slice) => slice.map_or(Some(self.rows), |slice| Some(slice.rows())),
+            (Some(vector), None) => self.rows.checked_sub(vector.cardinality?),
+            (Some(_), Some(_)) => None,
+        }
+    }
+
+    /// Physical rows to read.
+    pub fn rows_to_read(&self) -> u64 {
+        self.slice.map_or(self.rows, Slice::rows)
+    }
+
+    /// About how many bytes are read.
+    pub fn bytes_to_read(&self) -> u64 {
+        let share = |slice: Slice| {
+            let bytes = u128::from(self.size) * u128::from(slice.rows());
+            u64::try_from(bytes / u128::from(self.rows.max(1))).unwrap_or(self.size)
         };
-        self.rows.checked_sub(hidden)
+        self.slice.map_or(self.size, share)
+    }
+
+    /// The same rows as `parts` files of about the same length, each a slice of this one. Fewer where there are
+    /// not so many rows; the file itself where it cannot be read in parts: with others, or as a part already.
+    pub fn sliced(self, parts: u64) -> Vec<Self> {
+        let parts = parts.min(self.rows);
+        if parts < 2 || self.section.is_some() || self.slice.is_some() {
+            return vec![self];
+        }
+        let bound = |part: u64| {
+            // cannot overflow: rows and parts are below 2³²
+            self.rows * part / parts
+        };
+        let slice = |part| Some(Slice { first: bound(part), end: bound(part + 1) });
+        (0..parts).map(|part| Self { slice: slice(part), ..self.clone() }).collect()
     }
 
     /// Checks what every reader relies on.
@@ -149,6 +198,10 @@ impl LakeFile {
         }
         if self.section.as_ref().is_some_and(|section| section.files == 0) {
             return wrong("section without files");
+        }
+        let is_part = |slice: &Slice| slice.first < slice.end && slice.end <= self.rows;
+        if self.slice.as_ref().is_some_and(|slice| !is_part(slice) || self.section.is_some()) {
+            return wrong("a slice that is not a part of it");
         }
         match &self.deletion_vector {
             Some(vector) if vector.offset.checked_add(vector.length).is_none() => {
@@ -197,5 +250,37 @@ mod tests {
         let mut overlapping = file;
         overlapping.section = Some(Section { index: 0, files: 2 });
         assert_eq!(overlapping.exact_rows(), None);
+    }
+
+    #[test]
+    fn slices_are_the_file_once() {
+        let plain = LakeFile { deletion_vector: None, ..file() };
+        for (parts, expected) in [(0, 1), (1, 1), (3, 3), (100, 100), (u64::MAX, 100)] {
+            let slices = plain.clone().sliced(parts);
+            assert_eq!(slices.len(), expected);
+            let mut next = 0;
+            for slice in slices.iter().filter_map(|file| file.slice) {
+                assert_eq!(slice.first, next);
+                next = slice.end;
+            }
+            assert_eq!(next, if expected > 1 { 100 } else { 0 });
+            assert_eq!(slices.iter().filter_map(LakeFile::exact_rows).sum::<u64>(), 100);
+            assert_eq!(slices.iter().map(LakeFile::rows_to_read).sum::<u64>(), 100);
+            assert!(slices.iter().map(LakeFile::bytes_to_read).sum::<u64>() <= plain.size);
+            for slice in slices {
+                assert_eq!(LakeFile::from_bytes(&slice.to_bytes()).unwrap(), slice);
+                if expected > 1 {
+                    assert_eq!(slice.clone().sliced(2), [slice]);
+                }
+            }
+        }
+        // how many of its hidden rows are in a slice is not known
+        assert!(file().sliced(2).iter().all(|slice| slice.exact_rows().is_none()));
+        let section = Some(Section { index: 0, files: 2 });
+        assert_eq!(LakeFile { section, ..file() }.sliced(2).len(), 1);
+        for (first, end) in [(3, 3), (5, 4), (0, 101)] {
+            let wrong = LakeFile { slice: Some(Slice { first, end }), ..file() };
+            assert!(LakeFile::from_bytes(&wrong.to_bytes()).is_err());
+        }
     }
 }

@@ -46,7 +46,7 @@ pub use catalog::{LakeCatalog, LakeTable, Version};
 pub use declared::Declared;
 pub use deletion_vector_cache::DeletionVectorCache;
 pub use error::{LakeError, Result};
-pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section};
+pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section, Slice};
 pub use key::KeyEncoder;
 pub use live::PlanCache;
 pub use merge_rules::{MergeEngine, MergeRules};

@@ -8,6 +8,8 @@
 //! A bit mask has to know which row of the file each decoded row is, whatever was pruned before; so it goes by
 //! the row numbers that the Parquet reader gives, never by counting rows. See [`crate::positions`].
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
@@ -31,19 +33,36 @@ pub(crate) enum Mask {
 }
 
 impl Mask {
-    /// The cheaper form for a file with `rows` rows; a selection where positions are not to be had.
-    pub(crate) fn of(hidden: &RoaringBitmap, rows: u64, positions: bool) -> Self {
-        match positions && is_scattered(hidden, rows) {
+    /// The cheaper form for the rows `part` of a file with `rows` rows; a selection where positions are not to be
+    /// had. A selection leaves out the rows beside `part` as well, bits do not.
+    pub(crate) fn of(
+        hidden: &RoaringBitmap,
+        part: &Range<u64>,
+        rows: u64,
+        positions: bool,
+    ) -> Self {
+        match positions && is_scattered(hidden, part) {
             true => Self::Bits(BitMask::new(hidden, rows)),
-            false => Self::Selection(selection(hidden, rows)),
+            false => Self::Selection(selection(&(hidden | outside(part, rows)), rows)),
         }
     }
 }
 
-/// Whether the hidden rows are many runs.
-fn is_scattered(hidden: &RoaringBitmap, rows: u64) -> bool {
-    let few = rows / ROWS_PER_RUN;
-    let mut ranges = hidden.iter();
+/// The rows of a file beside `part`.
+fn outside(part: &Range<u64>, rows: u64) -> RoaringBitmap {
+    let mut outside = RoaringBitmap::new();
+    // positions have 32 bits
+    outside.insert_range(0..part.start as u32);
+    if part.end < rows {
+        outside.insert_range(part.end as u32..=(rows - 1) as u32);
+    }
+    outside
+}
+
+/// Whether the hidden rows of `part` are many runs.
+fn is_scattered(hidden: &RoaringBitmap, part: &Range<u64>) -> bool {
+    let few = part.end.saturating_sub(part.start) / ROWS_PER_RUN;
+    let mut ranges = hidden.range(part.start as u32..=part.end.saturating_sub(1) as u32);
     let mut runs = 0;
     while ranges.next_range().is_some() {
         runs += 1;
@@ -78,9 +97,9 @@ pub(crate) fn selection(hidden: &RoaringBitmap, rows: u64) -> RowSelection {
     RowSelection::from(selectors)
 }
 
-/// A selection of all of exactly `rows` rows: the reader refuses a file that has another number.
-pub(crate) fn everything(rows: u64) -> RowSelection {
-    selection(&RoaringBitmap::new(), rows)
+/// A selection of `part`, over exactly `rows` rows: the reader refuses a file that has another number.
+pub(crate) fn only(part: &Range<u64>, rows: u64) -> RowSelection {
+    selection(&outside(part, rows), rows)
 }
 
 fn push(selectors: &mut Vec<RowSelector>, selector: RowSelector) {
@@ -205,11 +224,15 @@ mod tests {
 
     #[test]
     fn scattered_rows_become_bits_where_positions_are_known() {
-        let form = |hidden: RoaringBitmap, positions| Mask::of(&hidden, 100_000, positions);
+        let form =
+            |hidden: RoaringBitmap, positions| Mask::of(&hidden, &(0..100_000), 100_000, positions);
         let every = |step: usize| (0..100_000).step_by(step).collect::<RoaringBitmap>();
         assert!(matches!(form(every(5), true), Mask::Bits(_)));
         assert!(matches!(form(every(5), false), Mask::Selection(_)));
         assert!(matches!(form(every(1000), true), Mask::Selection(_)));
+        // a part without hidden rows
+        let half = Mask::of(&(0..50_000).step_by(5).collect(), &(50_000..100_000), 100_000, true);
+        assert!(matches!(half, Mask::Selection(_)));
         // one run, however long
         assert!(matches!(form((10..90_000).collect(), true), Mask::Selection(_)));
     }

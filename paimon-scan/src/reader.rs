@@ -25,9 +25,10 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use crate::error::LakeError;
+use crate::source::FileMask;
 
 /// What the footer cache is told as the time of change of every file in a store: another one for each store.
 pub(crate) fn version(store: &ObjectStoreUrl) -> DateTime<Utc> {
@@ -52,8 +53,9 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
         let path = file.object_meta.location.clone();
+        let is_part = file.extension::<FileMask>().is_some_and(FileMask::is_part);
         let inner = self.cached.create_reader(partition, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path }))
+        Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path, is_part }))
     }
 }
 
@@ -61,6 +63,9 @@ struct LakeFileReader {
     inner: Box<dyn AsyncFileReader + Send>,
     store: Arc<dyn ObjectStore>,
     path: Path,
+    /// Whether only a part of the file is read: then the index of its pages tells which, and without it all bytes
+    /// of its columns would be fetched, and those before the part decompressed to be skipped.
+    is_part: bool,
 }
 
 async fn explain<T>(store: &dyn ObjectStore, path: &Path, result: Result<T>) -> Result<T> {
@@ -95,7 +100,9 @@ impl AsyncFileReader for LakeFileReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
         async move {
-            let result = self.inner.get_metadata(options).await;
+            let pages = options.filter(|_| self.is_part).cloned();
+            let pages = pages.map(|all| all.with_page_index_policy(PageIndexPolicy::Optional));
+            let result = self.inner.get_metadata(pages.as_ref().or(options)).await;
             explain(&self.store, &self.path, result).await
         }
         .boxed()

@@ -186,9 +186,13 @@ impl Placed {
 
 /// Rows that are left of a file, when that is known without reading.
 fn visible_rows(masked: &MaskedFile) -> Option<u64> {
-    match (&masked.file.deletion_vector, &masked.hidden) {
-        (Some(vector), None) => masked.file.rows.checked_sub(vector.cardinality?),
-        (None, hidden) => masked.file.rows.checked_sub(hidden.as_ref().map_or(0, |h| h.len())),
+    let file = &masked.file;
+    match (&file.deletion_vector, &masked.hidden) {
+        (None, None) => Some(file.rows_to_read()),
+        // where in the file the rows are hidden is not known
+        _ if file.slice.is_some() => None,
+        (Some(vector), None) => file.rows.checked_sub(vector.cardinality?),
+        (None, Some(hidden)) => file.rows.checked_sub(hidden.len()),
         // the two may hide the same row
         (Some(_), Some(_)) => None,
     }
@@ -221,6 +225,7 @@ fn place(
         rows: file.rows,
         deletion_vector,
         hidden: masked.hidden.clone().filter(|hidden| !hidden.is_empty()),
+        part: file.slice.map_or(0..file.rows, |slice| slice.first..slice.end),
     };
     let meta = ObjectMeta {
         location: locate(&file.path)?,
@@ -234,7 +239,7 @@ fn place(
 }
 
 fn file_statistics(file: &LakeFile, mask: &FileMask, columns: &SchemaRef) -> Arc<Statistics> {
-    let masked = mask.deletion_vector.is_some() || mask.hidden.is_some();
+    let masked = mask.deletion_vector.is_some() || mask.hidden.is_some() || mask.is_part();
     let column = |field: &arrow::datatypes::FieldRef| {
         let id = field_id(field);
         match file.bounds.iter().find(|bounds| Some(bounds.field_id) == id) {

@@ -7,6 +7,7 @@
 //! Parquet scan would travel and silently lose its masks).
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -44,12 +45,19 @@ pub(crate) struct FileMask {
     pub(crate) rows: u64,
     pub(crate) deletion_vector: Option<(Path, DeletionVectorRef)>,
     pub(crate) hidden: Option<Arc<RoaringBitmap>>,
+    /// The rows to read.
+    pub(crate) part: Range<u64>,
 }
 
 impl FileMask {
     /// Whether every row is visible.
     fn is_empty(&self) -> bool {
-        self.deletion_vector.is_none() && self.hidden.is_none()
+        self.deletion_vector.is_none() && self.hidden.is_none() && !self.is_part()
+    }
+
+    /// Whether only some rows are to be read.
+    pub(crate) fn is_part(&self) -> bool {
+        self.part != (0..self.rows)
     }
 }
 
@@ -294,14 +302,17 @@ impl MaskPlanner {
     }
 
     async fn masked(self) -> Result<Box<dyn MorselPlanner>> {
-        let (hidden, rows) = (self.hidden().await?, self.mask.rows);
-        if hidden.len() == rows {
+        let hidden = self.hidden().await?;
+        let (part, rows) = (self.mask.part, self.mask.rows);
+        // positions have 32 bits, and a part is not empty
+        let in_part = part.start as u32..=part.end.saturating_sub(1) as u32;
+        if hidden.range_cardinality(in_part) == part.end - part.start {
             return Ok(Box::new(NothingLeft));
         }
         let select = |selection| self.file.with_extension(ParquetRowSelection::new(selection));
-        match (Mask::of(&hidden, rows, self.positions.is_some()), self.positions) {
+        match (Mask::of(&hidden, &part, rows, self.positions.is_some()), self.positions) {
             (Mask::Bits(mask), Some(Positions { morselizer, schema, masked })) => {
-                let inner = morselizer.plan_file(select(mask::everything(rows)))?;
+                let inner = morselizer.plan_file(select(mask::only(&part, rows)))?;
                 Ok(Masking { mask: Arc::new(mask), schema, masked }.planner(inner))
             }
             (Mask::Selection(selection), _) => self.plain.plan_file(select(selection)),

@@ -61,7 +61,7 @@ const LOG_BYTES_PER_OFFSET: u64 = 100;
 impl BucketRead {
     /// About how many bytes are read, for balancing work.
     pub fn bytes(&self) -> u64 {
-        let files: u64 = self.files.iter().map(|file| file.size).sum();
+        let files: u64 = self.files.iter().map(LakeFile::bytes_to_read).sum();
         let offsets = match self.tail {
             Some(Tail::Log(range)) => range.end.saturating_sub(range.start),
             Some(Tail::State(end)) => end,
@@ -80,6 +80,8 @@ impl BucketRead {
             && let [file] = &self.files[..]
         {
             file.path.hash(&mut hasher);
+            // parts of a file go to several backends, each part to the same one
+            file.slice.hash(&mut hasher);
         }
         hasher.finish()
     }

@@ -22,12 +22,15 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs,
 };
 
+use paimon_scan::LakeFile;
+
 use crate::bucket_read::{BucketRead, Tail};
 use crate::source::Connections;
 
 mod lake;
 mod log_filter;
 mod run;
+mod split;
 mod table_scan;
 
 pub use run::Stop;
@@ -45,6 +48,8 @@ pub struct UnionReadExec {
     groups: Vec<Vec<BucketRead>>,
     filters: Vec<Arc<dyn PhysicalExpr>>,
     connections: Arc<Connections>,
+    /// The number of rows where the reads are whole and it is proven; parts of a file do not know theirs.
+    whole_rows: Option<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -79,6 +84,7 @@ impl UnionReadExec {
             groups,
             filters,
             connections,
+            whole_rows: None,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -91,9 +97,13 @@ impl UnionReadExec {
         reads: Vec<BucketRead>,
         connections: &Arc<Connections>,
     ) -> Self {
+        let whole_rows = exact_rows(reads.iter());
+        let reads = split::split(reads, session.config().target_partitions());
         // two at least, if only an empty one: above one partition nothing could be distributed
         let partitions = session.config().target_partitions().min(reads.len().max(2));
-        Self::new(Arc::new(scan), balance(reads, partitions), vec![], Arc::clone(connections))
+        let groups = balance(reads, partitions);
+        let leaf = Self::new(Arc::new(scan), groups, vec![], Arc::clone(connections));
+        Self { whole_rows, ..leaf }
     }
 
     /// What is read of each bucket.
@@ -136,10 +146,12 @@ impl UnionReadExec {
     }
 
     fn rows(&self) -> Precision<usize> {
-        let exact = self.filters.is_empty() && self.groups.iter().flatten().all(is_exact);
-        let rows: u64 = self.groups.iter().flatten().map(rows).sum();
-        match usize::try_from(rows) {
-            Ok(rows) if exact => Precision::Exact(rows),
+        let reads = || self.groups.iter().flatten();
+        let exact = self.whole_rows.or_else(|| exact_rows(reads()));
+        if let Some(rows) = exact.filter(|_| self.filters.is_empty()) {
+            return Precision::Exact(rows);
+        }
+        match usize::try_from(reads().map(rows).sum::<u64>()) {
             Ok(rows) => Precision::Inexact(rows),
             Err(_) => Precision::Absent,
         }
@@ -164,8 +176,17 @@ fn is_exact(read: &BucketRead) -> bool {
     read.tail.is_none() && matches!(&read.files[..], [file] if file.exact_rows().is_some())
 }
 
+/// The number of rows, where it is proven.
+fn exact_rows<'a>(reads: impl Iterator<Item = &'a BucketRead> + Clone) -> Option<usize> {
+    if !reads.clone().all(is_exact) {
+        return None;
+    }
+    usize::try_from(reads.map(rows).sum::<u64>()).ok()
+}
+
 fn rows(read: &BucketRead) -> u64 {
-    let files: u64 = read.files.iter().map(|file| file.exact_rows().unwrap_or(file.rows)).sum();
+    let rows_of = |file: &LakeFile| file.exact_rows().unwrap_or_else(|| file.rows_to_read());
+    let files: u64 = read.files.iter().map(rows_of).sum();
     let tail = match read.tail {
         Some(Tail::Log(range)) => range.end.saturating_sub(range.start),
         Some(Tail::State(end)) => end,

@@ -53,6 +53,8 @@ async fn contenders(
 ) -> Result<Vec<Contender>> {
     let mut all = vec![Contender::bare(data, partitions).await?];
     all.push(Contender::lake("append", data, data.files(), partitions).await?);
+    let parts = data.files().into_iter().flat_map(|file| file.sliced(2)).collect();
+    all.push(Contender::lake("parts", data, parts, partitions).await?);
     for hidden in vectors::Hidden::ALL {
         let files = vectors::write(data, hidden, directory)?;
         all.push(Contender::lake(hidden.name(), data, files, partitions).await?);

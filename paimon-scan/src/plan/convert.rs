@@ -43,6 +43,7 @@ impl LakeTable {
             key_range: self.key_range(meta)?,
             deletion_vector: None,
             section: None,
+            slice: None,
             bounds: bounds::of_file(meta, self.table.schema(), &self.schema),
             path,
         };

@@ -97,6 +97,8 @@ fn write(folder: &Path, file: u32) -> LakeFile {
         .set_max_row_group_row_count(Some(ROW_GROUPS[file as usize]))
         .set_data_page_row_count_limit(64)
         .set_write_batch_size(64)
+        // every part of a file needs all of its dictionaries
+        .set_dictionary_enabled(file > 0)
         .build();
     let rows = rows(file);
     let mut writer =
@@ -154,6 +156,15 @@ impl Files {
         }
     }
 
+    /// The files, some of them in parts.
+    fn parts(&self, hidden: &[RoaringBitmap], random: &mut StdRng) -> Vec<MaskedFile> {
+        let mut part = |whole: MaskedFile| {
+            let parts = whole.file.sliced([1, 2, 7][random.random_range(0..3)]).into_iter();
+            parts.map(move |file| MaskedFile { file, hidden: whole.hidden.clone() })
+        };
+        self.masked(hidden).into_iter().flat_map(&mut part).collect()
+    }
+
     fn masked(&self, hidden: &[RoaringBitmap]) -> Vec<MaskedFile> {
         let files = self.files.iter().cloned().zip(hidden);
         files
@@ -162,12 +173,18 @@ impl Files {
     }
 
     /// A session with the lake table `t` and the same rows in memory as `m`.
-    fn session(&self, hidden: &[RoaringBitmap], how: How, batch_size: usize) -> SessionContext {
+    fn session(
+        &self,
+        hidden: &[RoaringBitmap],
+        files: Vec<MaskedFile>,
+        how: How,
+        batch_size: usize,
+    ) -> SessionContext {
         let session = how.session();
         let config = session.copied_config().with_batch_size(batch_size);
         *session.state_ref().write().config_mut() = config;
         let (schema, lake) = (self.schema.clone(), Arc::clone(&self.lake));
-        let table = LakeProvider { schema, files: self.masked(hidden), how, lake };
+        let table = LakeProvider { schema, files, how, lake };
         session.register_table("t", Arc::new(table)).unwrap();
         let visible = hidden.iter().enumerate().map(|(file, hidden)| {
             let keep = (0..ROWS).map(|row| Some(!hidden.contains(row))).collect();
@@ -236,7 +253,8 @@ async fn random_queries_over_masked_files_agree_with_memory() {
             let lies = [0, 3, 5].map(|step| LIES[(case + step) % LIES.len()]);
             let hidden = lies.map(|lie| lie.rows(&mut random));
             let batch_size = [7, 64, 1000, 8192][random.random_range(0..4)];
-            let session = files.session(&hidden, how, batch_size);
+            let parts = files.parts(&hidden, &mut random);
+            let session = files.session(&hidden, parts, how, batch_size);
             let (query, limit) = query(&mut random);
             let context = || format!("{query} limit {limit:?}: {lies:?} {how:?} {batch_size}");
             let expected = render(&sql(&session, &query.replace("TABLE", "m")).await);
@@ -295,6 +313,30 @@ async fn a_limit_counts_the_rows_that_the_mask_leaves() {
     }
 }
 
+/// Each row is read in one part, and of each part its pages only.
+#[tokio::test]
+async fn parts_are_the_file_once_and_cost_their_share() {
+    let files = Files::write();
+    let hidden = [RoaringBitmap::new()];
+    for parts in [1, 2, 5] {
+        let session = PLAIN.session();
+        let (mut rows, mut bytes) = (vec![], vec![]);
+        for file in files.files[0].clone().sliced(parts) {
+            let mut request = files.request(&hidden);
+            request.groups = vec![vec![MaskedFile { file, hidden: None }]];
+            let plan = scan(request, &session.task_ctx()).unwrap();
+            rows.extend(render(&collect(Arc::clone(&plan), session.task_ctx()).await.unwrap()));
+            let metrics = plan.metrics().unwrap();
+            bytes.push(metrics.sum_by_name("bytes_scanned").unwrap().as_usize());
+        }
+        rows.sort();
+        assert_eq!(rows, render(&[self::rows(0)]), "{parts} parts");
+        // and the pages at its ends
+        let size = files.files[0].size as usize;
+        assert!(bytes.iter().all(|part| *part < 2 * size / parts as usize), "{bytes:?} of {size}");
+    }
+}
+
 /// A value that nobody is to see must not fail a query: conditions meet it after the mask.
 #[tokio::test]
 async fn hidden_values_are_not_computed_with() {
@@ -302,7 +344,7 @@ async fn hidden_values_are_not_computed_with() {
     let hidden: RoaringBitmap = (0..ROWS).filter(|row| row % 10 == 0).collect();
     let hidden = [hidden.clone(), hidden.clone(), hidden];
     for how in all_ways() {
-        let session = files.session(&hidden, how, 64);
+        let session = files.session(&hidden, files.masked(&hidden), how, 64);
         for query in
             ["select 1 / (id % 10) from TABLE", "select id from TABLE where 7 / (id % 10) = 3"]
         {
