@@ -48,6 +48,14 @@ impl Mask {
     }
 }
 
+/// Rows of a page as Paimon's writer makes it, at most.
+const PAGE_ROWS: usize = 20_000;
+
+/// Whether a selection may leave out whole pages.
+pub(crate) fn leaves_out_pages(selection: &RowSelection) -> bool {
+    selection.iter().any(|selector| selector.skip && selector.row_count >= PAGE_ROWS)
+}
+
 /// The rows of a file beside `part`.
 fn outside(part: &Range<u64>, rows: u64) -> RoaringBitmap {
     let mut outside = RoaringBitmap::new();
@@ -233,6 +241,10 @@ mod tests {
         // a part without hidden rows
         let half = Mask::of(&(0..50_000).step_by(5).collect(), &(50_000..100_000), 100_000, true);
         assert!(matches!(half, Mask::Selection(_)));
+        // pages are left out by long runs alone
+        let pages = |hidden| leaves_out_pages(&selection(&hidden, 100_000));
+        assert!(pages((10_000..30_000).collect()));
+        assert!(!pages((0..100_000).filter(|row| row / 5000 % 2 == 0).collect()));
         // one run, however long
         assert!(matches!(form((10..90_000).collect(), true), Mask::Selection(_)));
     }

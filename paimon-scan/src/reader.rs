@@ -28,7 +28,6 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use crate::error::LakeError;
-use crate::source::FileMask;
 
 /// What the footer cache is told as the time of change of every file in a store: another one for each store.
 pub(crate) fn version(store: &ObjectStoreUrl) -> DateTime<Utc> {
@@ -37,6 +36,11 @@ pub(crate) fn version(store: &ObjectStoreUrl) -> DateTime<Utc> {
     // as many bits as any time of `chrono` may have
     DateTime::from_timestamp_millis((hasher.finish() >> 12) as i64).unwrap_or_default()
 }
+
+/// Extension of a file of which whole pages are left out. The index of its pages tells which: without it all bytes of
+/// its columns would be fetched, and many decompressed to be skipped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ByPage;
 
 #[derive(Debug)]
 pub(crate) struct LakeReaderFactory {
@@ -53,9 +57,9 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
         let path = file.object_meta.location.clone();
-        let is_part = file.extension::<FileMask>().is_some_and(FileMask::is_part);
+        let by_page = file.extension::<ByPage>().is_some();
         let inner = self.cached.create_reader(partition, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path, is_part }))
+        Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path, by_page }))
     }
 }
 
@@ -63,9 +67,7 @@ struct LakeFileReader {
     inner: Box<dyn AsyncFileReader + Send>,
     store: Arc<dyn ObjectStore>,
     path: Path,
-    /// Whether only a part of the file is read: then the index of its pages tells which, and without it all bytes
-    /// of its columns would be fetched, and those before the part decompressed to be skipped.
-    is_part: bool,
+    by_page: bool,
 }
 
 async fn explain<T>(store: &dyn ObjectStore, path: &Path, result: Result<T>) -> Result<T> {
@@ -100,7 +102,7 @@ impl AsyncFileReader for LakeFileReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
         async move {
-            let pages = options.filter(|_| self.is_part).cloned();
+            let pages = options.filter(|_| self.by_page).cloned();
             let pages = pages.map(|all| all.with_page_index_policy(PageIndexPolicy::Optional));
             let result = self.inner.get_metadata(pages.as_ref().or(options)).await;
             explain(&self.store, &self.path, result).await

@@ -2,7 +2,9 @@
 //!
 //! [`LakeSource`] delegates everything and adds one thing: when a file is opened, its deletion vector is
 //! loaded, joined with the mask that came with the file, and either handed to the Parquet reader as a row
-//! selection or applied to the rows that it gives (see [`crate::mask`]). It fails closed in three ways: a file without its lake part is an error, so is a file whose
+//! selection or applied to the rows that it gives (see [`crate::mask`]).
+//!
+//! It fails closed in three ways: a file without its lake part is an error, so is a file whose
 //! row count is not what the metadata said, and datafusion-proto refuses to serialise the source (a plain
 //! Parquet scan would travel and silently lose its masks).
 
@@ -31,6 +33,7 @@ use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
 use futures::FutureExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
+use parquet::arrow::arrow_reader::RowSelection;
 use roaring::RoaringBitmap;
 
 use crate::deletion_vector;
@@ -38,6 +41,7 @@ use crate::deletion_vector_cache::DeletionVectorCache;
 use crate::file::DeletionVectorRef;
 use crate::mask::{self, Mask};
 use crate::positions::{Masking, with_positions};
+use crate::reader::ByPage;
 
 /// What a file needs besides its bytes; an extension of `PartitionedFile`.
 #[derive(Debug, Clone)]
@@ -303,13 +307,18 @@ impl MaskPlanner {
 
     async fn masked(self) -> Result<Box<dyn MorselPlanner>> {
         let hidden = self.hidden().await?;
-        let (part, rows) = (self.mask.part, self.mask.rows);
+        let (part, rows) = (self.mask.part.clone(), self.mask.rows);
         // positions have 32 bits, and a part is not empty
         let in_part = part.start as u32..=part.end.saturating_sub(1) as u32;
         if hidden.range_cardinality(in_part) == part.end - part.start {
             return Ok(Box::new(NothingLeft));
         }
-        let select = |selection| self.file.with_extension(ParquetRowSelection::new(selection));
+        let is_part = self.mask.is_part();
+        let select = |selection: RowSelection| {
+            let by_page = is_part || mask::leaves_out_pages(&selection);
+            let file = self.file.with_extension(ParquetRowSelection::new(selection));
+            if by_page { file.with_extension(ByPage) } else { file }
+        };
         match (Mask::of(&hidden, &part, rows, self.positions.is_some()), self.positions) {
             (Mask::Bits(mask), Some(Positions { morselizer, schema, masked })) => {
                 let inner = morselizer.plan_file(select(mask::only(&part, rows)))?;
