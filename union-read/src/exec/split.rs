@@ -29,10 +29,20 @@ fn cut(read: BucketRead, fair: u64) -> Vec<BucketRead> {
 
 #[cfg(test)]
 mod tests {
-    use paimon_scan::{LakeFile, Section};
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+    use datafusion::common::stats::Precision;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::prelude::SessionConfig;
+    use fluss_scan::TablePath;
+    use paimon_scan::{DeletionVectorRef, LakeFile, Section};
 
     use super::*;
     use crate::bucket_read::{LogRange, Tail};
+    use crate::columns::Columns;
+    use crate::exec::{TableScan, UnionReadExec};
+    use crate::read_mode::ReadMode;
 
     fn read(megabytes: &[u64]) -> BucketRead {
         let file = |size: &u64| LakeFile {
@@ -75,5 +85,29 @@ mod tests {
             }
             assert_eq!((parts, read), (expected, rows), "{case}");
         }
+    }
+
+    /// Else `count(*)` would read the table once it is large.
+    #[test]
+    fn a_leaf_of_parts_knows_its_rows_and_some_of_the_parts_do_not() {
+        let mut marked = read(&[100]);
+        marked.files[0].deletion_vector = Some(DeletionVectorRef {
+            path: "file:/index".into(),
+            offset: 1,
+            length: 40,
+            cardinality: Some(7),
+        });
+        let config = SessionConfig::new().with_target_partitions(2);
+        let session = SessionStateBuilder::new().with_config(config).build();
+        let (keys, partition_keys) = (vec![], vec![]);
+        let columns = Columns { schema: Arc::new(Schema::empty()), keys, partition_keys };
+        let path = TablePath::new("lake", "t");
+        let scan = TableScan::assemble(path, None, None, ReadMode::Lake, columns);
+        let leaf = UnionReadExec::spread(&session, scan, vec![marked], &Arc::default());
+        assert_eq!((leaf.groups().len(), leaf.units().len()), (2, 2));
+        assert_eq!(leaf.rows(), Precision::Exact(99_993));
+        assert_eq!(leaf.restrict(&[1]).rows(), Precision::Inexact(50_000));
+        // all of them, but nobody said so
+        assert_eq!(leaf.restrict(&[0, 1]).rows(), Precision::Inexact(100_000));
     }
 }
