@@ -1,29 +1,34 @@
 //! Files that overlap by key → which of their rows are superseded: derived deletion vectors.
 //!
 //! Reads key columns only, plus row kinds of files with deletes and, where sequence numbers of files
-//! interleave or the table orders its versions by columns of its own, sequence numbers and these columns. The result depends on the files alone, which never change.
+//! interleave or the table orders its versions by columns of its own, sequence numbers and these columns. The result depends on the files alone,
+//! which never change: it is kept by section ([`DerivedVectorCache`]).
+//!
+//! Reading order: here, `versions` (what is read of a batch), `by_run` with `walk` and `packed_key` (runs that
+//! follow each other in time), `by_sequence` (all else).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::{RowConverter, SortField};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::TryStreamExt;
 use roaring::RoaringBitmap;
 
+use crate::derived_cache::{DerivedVectorCache, Hidden, SectionName};
 use crate::error::{LakeError, Result};
 use crate::file::LakeFile;
 use crate::key::KeyEncoder;
-use crate::key_set::{KeySet, Version, Winners};
 use crate::merge_rules::MergeEngine;
 use crate::options::LakeOptions;
+use crate::options::storage::Storage;
 use crate::scan::{MaskedFile, Scan, ScanRequest};
 use crate::schema::{LakeSchema, TableKind, field_id, field_with_id};
 use crate::section;
-use versions::{Versions, Want, is_delete, versions};
+use versions::{Versions, Want, versions};
 
 /// Field ids of Paimon's own columns in the files of primary-key tables.
 const SEQUENCE_NUMBER: (&str, i32) = ("_SEQUENCE_NUMBER", i32::MAX - 1);
@@ -32,8 +37,8 @@ const VALUE_KIND: (&str, i32) = ("_VALUE_KIND", i32::MAX - 2);
 /// Which rows of which file of one bucket are not the latest version of their key, or are deletes.
 ///
 /// `files` are files of one bucket, in any order, with every section complete. The answer has one element
-/// per file: `None` for a file that needs nothing. Keys held in memory are accounted to the context's
-/// memory pool.
+/// per file: `None` for a file that needs nothing. What is held in memory meanwhile is accounted to the
+/// context's memory pool. Sections that its [`DerivedVectorCache`] holds are not read again.
 ///
 /// # Errors
 /// `Unsupported` for files whose versions are merged value by value; `Corrupt` for an incomplete section or two versions of a key with one sequence number; `FileGone`;
@@ -52,12 +57,17 @@ pub async fn derive_deletion_vectors(
         }
     }
     let mut result = vec![None; files.len()];
-    for positions in sections.into_values() {
+    for mut positions in sections.into_values() {
+        positions.sort_by_key(|position| &files[*position].path);
         let members: Vec<&LakeFile> = positions.iter().map(|position| &files[*position]).collect();
         check_complete(&members, schema)?;
         let resolver = Resolver::new(members, schema, lake, context)?;
-        for (position, hidden) in positions.into_iter().zip(resolver.resolve().await?) {
-            result[position] = Some(Arc::new(hidden));
+        let hidden = match context.session_config().get_extension::<DerivedVectorCache>() {
+            Some(cache) => cache.get(resolver.name()?, resolver.resolve()).await?,
+            None => resolver.resolve().await?,
+        };
+        for (position, hidden) in positions.into_iter().zip(hidden.iter()) {
+            result[position] = Some(Arc::clone(hidden));
         }
     }
     Ok(result)
@@ -81,6 +91,16 @@ fn check_complete(members: &[&LakeFile], schema: &LakeSchema) -> Result<()> {
             ),
         )),
     }
+}
+
+/// What to do after a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Continue,
+    /// The rest of the file changes nothing.
+    Enough,
+    /// The files are not what they were taken for.
+    Stop,
 }
 
 /// Resolves one section.
@@ -134,148 +154,66 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    async fn resolve(mut self) -> Result<Vec<RoaringBitmap>> {
+    /// What the answer follows from.
+    fn name(&self) -> Result<SectionName> {
+        let path = self.files.first().map_or(self.lake.warehouse(), |file| &file.path);
+        let typed = |field: &Field| (field_id(field), field.data_type().clone());
+        Ok(SectionName {
+            store: Storage::of(path, self.lake)?.url()?.as_str().to_owned(),
+            engine: self.schema.rules.engine,
+            ignore_delete: self.schema.rules.ignore_delete,
+            key: self.key.iter().map(typed).collect(),
+            order: self.order.iter().map(typed).collect(),
+            files: self.files.iter().map(|file| (file.path.clone(), file.rows)).collect(),
+        })
+    }
+
+    async fn resolve(mut self) -> Result<Hidden> {
+        // at most a bit a row
+        let bitmaps = MemoryConsumer::new("lake masks").register(self.context.memory_pool());
+        bitmaps.try_grow(self.files.iter().map(|file| file.rows as usize).sum::<usize>() / 8)?;
         let by_time = self.order.is_empty() || self.files.len() == 1;
         match section::runs(&self.files).filter(|_| by_time) {
             Some(runs) => self.by_run(runs).await?,
             None => self.by_sequence().await?,
         }
-        Ok(self.hidden)
-    }
-
-    /// Runs newest first: a key seen in a newer run supersedes every later row of that key. Keys of the
-    /// oldest run are only looked up.
-    async fn by_run(&mut self, runs: Vec<Vec<usize>>) -> Result<()> {
-        let mut seen = KeySet::default();
-        let last = runs.len() - 1;
-        for (age, run) in runs.iter().enumerate() {
-            let newer = seen.len();
-            for file in run {
-                let deletes = self.files[*file].delete_rows != Some(0);
-                let want = Want { keys: last > 0, kinds: deletes, sequences: false };
-                let mut hidden = std::mem::take(&mut self.hidden[*file]);
-                self.read(*file, want, |this, versions| {
-                    let newer = (age < last).then_some(newer);
-                    this.supersede(&mut seen, versions, newer, &mut hidden)
-                })
-                .await?;
-                self.hidden[*file] = hidden;
-            }
-        }
-        self.memory.free();
-        Ok(())
-    }
-
-    /// `newer` is the number of keys in newer runs; `None` for the oldest run.
-    fn supersede(
-        &mut self,
-        seen: &mut KeySet,
-        versions: &Versions<'_>,
-        newer: Option<u32>,
-        hidden: &mut RoaringBitmap,
-    ) -> Result<()> {
-        if let Some(kinds) = versions.kinds {
-            let rows = kinds.iter().zip(versions.first_row..);
-            hidden.extend(rows.filter(|(kind, _)| is_delete(**kind)).map(|(_, row)| row));
-        }
-        if versions.keys.is_empty() {
-            return Ok(());
-        }
-        let keys = self.encoder.encode(versions.keys)?;
-        for ((key, row), offset) in keys.iter().zip(versions.first_row..).zip(0..) {
-            if self.is_ignored(versions, offset) {
-                continue;
-            }
-            let known = match newer {
-                Some(newer) => match seen.get_or_insert(key.as_ref()) {
-                    (number, true) if number >= newer => {
-                        return Err(LakeError::corrupt("a sorted run holds a key twice"));
-                    }
-                    (_, known) => known,
-                },
-                None => seen.contains(key.as_ref()),
-            };
-            if known {
-                hidden.insert(row);
-            }
-        }
-        self.memory.try_resize(seen.memory())?;
-        Ok(())
+        let compact = |mut hidden: RoaringBitmap| {
+            hidden.optimize();
+            Arc::new(hidden)
+        };
+        Ok(self.hidden.into_iter().map(compact).collect())
     }
 
     /// Whether a row is a delete that counts for nothing.
     fn is_ignored(&self, versions: &Versions<'_>, offset: usize) -> bool {
         self.schema.rules.ignore_delete
-            && versions.kinds.is_some_and(|kinds| is_delete(kinds[offset]))
+            && versions.kinds.is_some_and(|kinds| versions::is_delete(kinds[offset]))
     }
 
-    /// Sequence numbers interleave or come second: the version with the largest one wins, row by row.
-    async fn by_sequence(&mut self) -> Result<()> {
-        let mut winners = Winners::default();
-        for file in 0..self.files.len() {
-            let kinds = self.files[file].delete_rows != Some(0);
-            let want = Want { keys: true, kinds, sequences: true };
-            self.read(file, want, |this, versions| {
-                let keys = this.encoder.encode(versions.keys)?;
-                let orders = this.orders(versions)?;
-                for (offset, key) in keys.iter().enumerate() {
-                    let row = versions.first_row + offset as u32;
-                    if this.is_ignored(versions, offset) {
-                        this.hidden[file].insert(row);
-                        continue;
-                    }
-                    let order = orders.as_ref().map(|orders| orders.row(offset));
-                    let version = Version {
-                        order: order.map_or_else(Box::default, |order| order.as_ref().into()),
-                        sequence: versions.sequences.map_or(0, |sequences| sequences[offset]),
-                        file: file as u32,
-                        row,
-                        delete: versions.kinds.is_some_and(|kinds| is_delete(kinds[offset])),
-                    };
-                    if let Some(loser) = winners.offer(key.as_ref(), version)? {
-                        this.hidden[loser.file as usize].insert(loser.row);
-                    }
-                }
-                Ok(this.memory.try_resize(winners.memory())?)
-            })
-            .await?;
-        }
-        for version in winners.versions().filter(|version| version.delete) {
-            self.hidden[version.file as usize].insert(version.row);
-        }
-        self.memory.free();
-        Ok(())
-    }
-
-    fn orders(&self, versions: &Versions<'_>) -> Result<Option<Rows>> {
-        if versions.order.is_empty() {
-            return Ok(None);
-        }
-        let rows = self.order_encoder.convert_columns(versions.order);
-        rows.map(Some).map_err(|error| LakeError::corrupt(format!("sequence fields: {error}")))
-    }
-
-    /// Reads a file's rows in order, all of them.
+    /// Reads a file's rows in order: all of them, or until it is told otherwise.
     async fn read(
         &mut self,
         file: usize,
         want: Want,
-        mut each: impl FnMut(&mut Self, &Versions<'_>) -> Result<()>,
-    ) -> Result<()> {
+        mut each: impl FnMut(&mut Self, &Versions<'_>) -> Result<Step>,
+    ) -> Result<Step> {
         let plan = self.plan(self.files[file], want)?;
         let mut batches = plan.execute(0, Arc::clone(self.context))?;
         let mut first_row = 0u32;
         while let Some(batch) = batches.try_next().await? {
             let widths = (self.key.len(), self.order.len());
             let versions = versions(&batch, want, widths, first_row)?;
-            each(self, &versions)?;
+            match each(self, &versions)? {
+                Step::Continue => {}
+                end => return Ok(end),
+            }
             let rows = u32::try_from(batch.num_rows()).ok();
             first_row = rows.and_then(|rows| first_row.checked_add(rows)).ok_or_else(|| {
                 LakeError::corrupt(format!("file {:?} is too long", self.files[file].path))
             })?;
         }
         match u64::from(first_row) == self.files[file].rows {
-            true => Ok(()),
+            true => Ok(Step::Continue),
             false => Err(LakeError::corrupt(format!(
                 "file {:?} holds {first_row} rows instead of {}",
                 self.files[file].path, self.files[file].rows
@@ -321,7 +259,11 @@ impl<'a> Resolver<'a> {
     }
 }
 
+mod by_run;
+mod by_sequence;
+mod packed_key;
 mod versions;
+mod walk;
 
 #[cfg(test)]
 mod tests;
