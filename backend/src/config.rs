@@ -30,6 +30,8 @@ pub struct Backend {
     pub lake_footer_cache_bytes_max: usize,
     /// Decoded deletion vectors of lake files that are kept between queries, bytes.
     pub lake_deletion_vector_cache_bytes_max: u64,
+    /// Rows of overlapping lake files that were found to be superseded, kept between queries, bytes.
+    pub lake_derived_vector_cache_bytes_max: u64,
 }
 
 impl Default for Backend {
@@ -40,6 +42,7 @@ impl Default for Backend {
             task_bytes_min: 4 << 20,
             lake_footer_cache_bytes_max: 256 << 20,
             lake_deletion_vector_cache_bytes_max: 128 << 20,
+            lake_derived_vector_cache_bytes_max: 128 << 20,
         }
     }
 }

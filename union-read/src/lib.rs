@@ -52,7 +52,7 @@ pub use codec::UnionReadCodec;
 pub use error::{Error, Result};
 pub use exec::UnionReadExec;
 pub use fluss_scan::Waiting;
-pub use paimon_scan::DeletionVectorCache;
+pub use paimon_scan::{DeletionVectorCache, DerivedVectorCache};
 pub use read_mode::ReadMode;
 pub use source::Source;
 pub use table::UnionTable;

@@ -37,7 +37,7 @@ use datafusion_proto::physical_plan::{DeduplicatingProtoConverter, PhysicalExten
 use proto::failure::{Failure, Kind};
 use proto::v1::Query;
 use tokio::sync::mpsc;
-use union_read::DeletionVectorCache;
+use union_read::{DeletionVectorCache, DerivedVectorCache};
 use url::Url;
 
 use crate::config::Backend as Section;
@@ -71,9 +71,12 @@ impl Engine {
         let channels = Channels::default();
         let bytes = section.lake_deletion_vector_cache_bytes_max;
         let vectors = Arc::new(DeletionVectorCache::new(bytes));
+        let bytes = section.lake_derived_vector_cache_bytes_max;
+        let derived = Arc::new(DerivedVectorCache::new(bytes));
         let sessions = WorkerSessions::new(
             Arc::clone(&runtime),
             Arc::clone(&vectors),
+            Arc::clone(&derived),
             Arc::clone(&codec),
             channels.clone(),
             Arc::clone(&statements),
@@ -91,6 +94,7 @@ impl Engine {
         builder.set_distributed_channel_resolver(channels);
         let mut template = builder.build();
         template.config_mut().set_extension(vectors);
+        template.config_mut().set_extension(derived);
         Self { worker, template, leaf, statements, section }
     }
 

@@ -18,8 +18,8 @@ use datafusion_proto::bytes::{
 };
 use datafusion_proto::physical_plan::{DeduplicatingProtoConverter, PhysicalExtensionCodec};
 use proto::v1::Options;
-use union_read::DeletionVectorCache;
 use union_read::exec::Stop;
+use union_read::{DeletionVectorCache, DerivedVectorCache};
 
 use super::channels::Channels;
 use crate::statements::Statements;
@@ -75,6 +75,7 @@ pub(super) fn apply(config: &mut SessionConfig, options: &StatementOptions, stop
 pub(super) struct WorkerSessions {
     template: Arc<SessionState>,
     vectors: Arc<DeletionVectorCache>,
+    derived: Arc<DerivedVectorCache>,
     codec: Arc<dyn PhysicalExtensionCodec>,
     channels: Channels,
     statements: Arc<Statements>,
@@ -84,12 +85,13 @@ impl WorkerSessions {
     pub(super) fn new(
         runtime: Arc<RuntimeEnv>,
         vectors: Arc<DeletionVectorCache>,
+        derived: Arc<DerivedVectorCache>,
         codec: Arc<dyn PhysicalExtensionCodec>,
         channels: Channels,
         statements: Arc<Statements>,
     ) -> Self {
         let template = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime);
-        Self { template: Arc::new(template.build()), vectors, codec, channels, statements }
+        Self { template: Arc::new(template.build()), vectors, derived, codec, channels, statements }
     }
 }
 
@@ -107,6 +109,7 @@ impl WorkerSessionBuilder for WorkerSessions {
         let stop = self.statements.join(&options.query_id);
         apply(&mut config, &options, stop);
         config.set_extension(Arc::clone(&self.vectors));
+        config.set_extension(Arc::clone(&self.derived));
         config.set_distributed_user_codec_arc(Arc::clone(&self.codec));
         config.set_distributed_channel_resolver(self.channels.clone());
         config.set_distributed_worker_plan_rewrite_handler(detach);
