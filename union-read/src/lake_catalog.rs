@@ -158,7 +158,7 @@ mod tests {
             ("wharehouse", "/w", "wharehouse"),
             ("metastore", "hive", "hive"),
             ("metastore", "rest", "rest"),
-            ("warehouse", "oss://bucket/w", "oss"),
+            ("warehouse", "gs://bucket/w", "gs"),
             ("warehouse", "hdfs://host/w", "hdfs"),
         ] {
             let mut pairs: Vec<_> = right.into_iter().filter(|(given, _)| *given != key).collect();

@@ -206,7 +206,7 @@ mod tests {
             ("1c", &[("type", "fluss"), ("bootstrap.servers", "h:1")][..], "no name"),
             ("c", &[("type", "hive")][..], "hive"),
             ("c", &[("type", "paimon")][..], "warehouse must be set"),
-            ("c", &[("type", "paimon"), ("warehouse", "oss://b/w")][..], "oss"),
+            ("c", &[("type", "paimon"), ("warehouse", "gs://b/w")][..], "gs"),
             ("c", &[("bootstrap.servers", "h:1")][..], "type must be set"),
             ("c", &[("type", "fluss")][..], "bootstrap.servers must be set"),
             ("c", &[("type", "fluss"), ("bootstrap.servers", "h:1"), ("x", "y")][..], "'x'"),
