@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paimon::catalog::{Catalog, Identifier};
+use paimon::spec::Snapshot;
 use paimon::{FileSystemCatalog, Options};
 
 use crate::declared::Declared;
@@ -19,7 +20,7 @@ use crate::schema::LakeSchema;
 /// How long the storage may take to name databases and tables, which it is asked for one by one.
 const LIST: Duration = Duration::from_secs(30);
 /// How long it may take to find one table's schema.
-const LOOK_UP: Duration = Duration::from_secs(10);
+pub(crate) const LOOK_UP: Duration = Duration::from_secs(10);
 
 /// Waits for the metadata reader, which has no deadlines of its own.
 pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -35,7 +36,8 @@ pub struct LakeCatalog {
     kept: Arc<PlanCache>,
 }
 
-/// One table as its latest schema defines it. Plans made from it use that schema for every snapshot.
+/// One table as one of its schemas defines it, the latest one unless [`LakeTable::at`] chose another. Plans
+/// made from it use that schema for every snapshot.
 #[derive(Clone)]
 pub struct LakeTable {
     pub(crate) table: paimon::Table,
@@ -43,17 +45,8 @@ pub struct LakeTable {
     pub(crate) schema: LakeSchema,
     pub(crate) options: Arc<LakeOptions>,
     pub(crate) kept: Arc<PlanCache>,
-}
-
-/// A state of a table that is not the latest one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Version {
-    /// A snapshot by its id.
-    Snapshot(i64),
-    /// The latest snapshot that was committed at this time (milliseconds since 1970, UTC) or earlier.
-    Time(i64),
-    /// The snapshot that a tag names.
-    Tag(String),
+    /// The snapshot that is read in place of the latest one.
+    pub(crate) pinned: Option<Arc<Snapshot>>,
 }
 
 impl LakeCatalog {
@@ -121,17 +114,7 @@ impl LakeCatalog {
         let kind = refusal::kind_of(&full, table.schema())?;
         let schema = LakeSchema::of(&full, table.schema(), kind)?;
         let (options, kept) = (Arc::clone(&self.options), Arc::clone(&self.kept));
-        Ok(LakeTable { table, name: full, schema, options, kept })
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Snapshot(id) => write!(f, "snapshot {id}"),
-            Self::Time(milliseconds) => write!(f, "a snapshot at or before {milliseconds} ms"),
-            Self::Tag(tag) => write!(f, "tag {tag:?}"),
-        }
+        Ok(LakeTable { table, name: full, schema, options, kept, pinned: None })
     }
 }
 
@@ -153,37 +136,9 @@ impl LakeTable {
         &self.name
     }
 
-    /// The latest schema.
+    /// The schema.
     pub fn schema(&self) -> &LakeSchema {
         &self.schema
-    }
-
-    /// The table at an earlier state, in the columns that it had then, and the id of its snapshot.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such state, and those of [`LakeCatalog::table`].
-    pub async fn at(&self, version: &Version) -> Result<(Self, i64)> {
-        let (option, value) = match version {
-            Version::Snapshot(id) => ("scan.snapshot-id", id.to_string()),
-            Version::Time(milliseconds) => ("scan.timestamp-millis", milliseconds.to_string()),
-            Version::Tag(tag) => ("scan.tag-name", tag.clone()),
-        };
-        let missing = || LakeError::NotFound { what: format!("{version} of table {}", self.name) };
-        let selected = HashMap::from([(option.to_owned(), value)]);
-        let table = within(LOOK_UP, async {
-            let table = self.table.copy_with_time_travel_strict(selected).await;
-            // the metadata reader has no error of its own for a tag that is not there
-            table.map_err(|error| match (error, version) {
-                (paimon::Error::SnapshotNotExist { .. }, _) => missing(),
-                (paimon::Error::DataInvalid { .. }, _) => missing(),
-                (error, _) => LakeError::from_paimon(error, &self.name, None),
-            })
-        });
-        let table = table.await?;
-        let snapshot_id = table.travel_snapshot().ok_or_else(missing)?.id();
-        let kind = refusal::kind_of(&self.name, table.schema())?;
-        let schema = LakeSchema::of(&self.name, table.schema(), kind)?;
-        Ok((Self { table, schema, ..self.clone() }, snapshot_id))
     }
 
     /// Options of the table; Fluss stores its own definition here as `fluss.*`.

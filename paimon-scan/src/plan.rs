@@ -33,7 +33,7 @@ use folder::Folders;
 const PLAN: Duration = Duration::from_secs(60);
 
 impl LakeTable {
-    /// Plans one snapshot, or the latest one. Manifests that an earlier plan has read are not read again.
+    /// Plans one snapshot, or the one that [`LakeTable::at`] chose, or the latest one. Manifests that an earlier plan has read are not read again.
     ///
     /// # Errors
     /// `SnapshotGone` when it has expired, `Unsupported` for files that are not read right, `Corrupt` when
@@ -52,9 +52,10 @@ impl LakeTable {
 
     async fn plan_as(&self, snapshot_id: Option<i64>, anew: bool) -> Result<LakePlan> {
         let snapshots = self.table.snapshot_manager();
-        let found = match snapshot_id {
-            Some(id) => snapshots.get_snapshot(id).await.map(Some),
-            None => snapshots.get_latest_snapshot().await,
+        let found = match (snapshot_id, &self.pinned) {
+            (Some(id), _) => snapshots.get_snapshot(id).await.map(Some),
+            (None, Some(pinned)) => Ok(Some(pinned.as_ref().clone())),
+            (None, None) => snapshots.get_latest_snapshot().await,
         };
         let found = found.map_err(|error| self.error(error, snapshot_id))?;
         let mut plan =

@@ -88,6 +88,13 @@ impl Columns {
         self
     }
 
+    /// The columns before `position`.
+    pub(crate) fn first(mut self, position: usize) -> Self {
+        let fields: Fields = self.schema.fields().iter().take(position).cloned().collect();
+        self.schema = Arc::new(Schema::new(fields));
+        self
+    }
+
     /// Whether rows have a key that later rows replace.
     pub fn has_primary_key(&self) -> bool {
         !self.keys.is_empty()

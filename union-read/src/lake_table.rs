@@ -56,17 +56,14 @@ impl LakePoint {
         version: Option<&Version>,
     ) -> Result<Self> {
         let latest = open(connections, options, path).await?;
-        let (table, snapshot_id) = match version {
-            None => (latest, None),
-            Some(version) => {
-                let (table, id) = latest.at(version).await.map_err(|error| match error {
-                    LakeError::NotFound { .. } => Error::TableNotFound(error.to_string()),
-                    error => error.into(),
-                })?;
-                (table, Some(id))
-            }
+        let table = match version {
+            None => latest,
+            Some(version) => latest.at(version).await.map_err(|error| match error {
+                LakeError::NotFound { .. } => Error::TableNotFound(error.to_string()),
+                error => error.into(),
+            })?,
         };
-        let plan = table.plan(snapshot_id).await?;
+        let plan = table.plan(None).await?;
         Ok(Self {
             path: path.clone(),
             columns: columns_of(&table),
@@ -124,20 +121,30 @@ impl LakePoints {
 #[derive(Debug)]
 pub struct LakeOnlyTable {
     point: Arc<LakePoint>,
+    columns: Columns,
     connections: Arc<Connections>,
 }
 
 impl LakeOnlyTable {
     /// The table at a pinned snapshot.
     pub fn new(point: Arc<LakePoint>, connections: Arc<Connections>) -> Self {
-        Self { point, connections }
+        Self { columns: point.columns.clone(), point, connections }
+    }
+
+    /// The table as the lake half of a table of Fluss, whose own columns it shows alone.
+    pub fn of_fluss(point: Arc<LakePoint>, connections: Arc<Connections>) -> Self {
+        let columns = match point.plan.schema.system_columns() {
+            Some(system) => point.columns.clone().first(system.bucket),
+            None => point.columns.clone(),
+        };
+        Self { columns, ..Self::new(point, connections) }
     }
 }
 
 #[async_trait]
 impl TableProvider for LakeOnlyTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.point.columns.schema)
+        Arc::clone(&self.columns.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -160,8 +167,8 @@ impl TableProvider for LakeOnlyTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let point = &self.point;
-        let reads = prune(&point.columns, session, filters, point.reads())?;
-        let all = || (0..point.columns.schema.fields().len()).collect();
+        let reads = prune(&self.columns, session, filters, point.reads())?;
+        let all = || (0..self.columns.schema.fields().len()).collect();
         let projection = projection.cloned().unwrap_or_else(all);
         let limit = limit.filter(|_| filters.is_empty());
         let lake = LakeSide {
@@ -169,7 +176,7 @@ impl TableProvider for LakeOnlyTable {
             schema: point.plan.schema.clone(),
             snapshot_id: point.plan.snapshot_id,
         };
-        let (path, columns) = (point.path.clone(), point.columns.clone());
+        let (path, columns) = (point.path.clone(), self.columns.clone());
         let scan = TableScan::assemble(path, None, Some(lake), ReadMode::Lake, columns)
             .with(projection, limit)?;
         Ok(Arc::new(UnionReadExec::spread(session, scan, reads, &self.connections)))

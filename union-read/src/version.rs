@@ -14,6 +14,7 @@ pub fn join(table: &str, version: &Version) -> String {
         Version::Snapshot(id) => format!("s{id}"),
         Version::Time(milliseconds) => format!("m{milliseconds}"),
         Version::Tag(tag) => format!("t{tag}"),
+        Version::Branch(branch) => format!("b{branch}"),
     };
     format!("{table}{SEPARATOR}{version}")
 }
@@ -30,6 +31,7 @@ pub fn split(name: &str) -> Result<(&str, Option<Version>)> {
         Some(("s", id)) => id.parse().ok().map(Version::Snapshot),
         Some(("m", milliseconds)) => milliseconds.parse().ok().map(Version::Time),
         Some(("t", tag)) => Some(Version::Tag(tag.to_owned())),
+        Some(("b", branch)) => Some(Version::Branch(branch.to_owned())),
         _ => None,
     };
     let damaged = || Error::Corrupt(format!("the version of table '{table}' is not understood"));
@@ -43,7 +45,9 @@ mod tests {
     #[test]
     fn versions_survive_as_names() {
         assert_eq!(split("t$x").unwrap(), ("t$x", None));
-        for version in [Version::Snapshot(7), Version::Time(-1), Version::Tag("é\u{1}s".into())] {
+        let tag = Version::Tag("é\u{1}s".into());
+        let branch = Version::Branch("b".into());
+        for version in [Version::Snapshot(7), Version::Time(-1), tag, branch] {
             let name = join("t", &version);
             assert_eq!(split(&name).unwrap(), ("t", Some(version)));
         }

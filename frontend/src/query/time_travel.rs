@@ -86,9 +86,7 @@ fn version(cursor: &mut Cursor<'_>) -> Result<Option<Written>> {
         Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) if is_version => {
             match text.split_once(':') {
                 Some(("tag", tag)) => Written::Version(Version::Tag(tag.to_string())),
-                Some(("branch", _)) => {
-                    return Err(Error::Unsupported("reading a branch is not supported".into()));
-                }
+                Some(("branch", name)) => Written::Version(Version::Branch(name.to_string())),
                 _ => {
                     return Err(Error::Syntax(format!(
                         "version '{text}' is neither a number nor 'tag:…' nor 'branch:…'"
@@ -179,6 +177,7 @@ mod tests {
             ("SELECT t.a FROM t FOR VERSION AS OF 5", "`t\u{1}s5` AS `t`"),
             ("SELECT a FROM p.d.t VERSION AS OF 5 AS x", "p.d.`t\u{1}s5` AS x"),
             ("SELECT a FROM t FOR VERSION AS OF 'tag:v1'", "`t\u{1}tv1` AS `t`"),
+            ("SELECT a FROM t FOR VERSION AS OF 'branch:b1'", "`t\u{1}bb1` AS `t`"),
             ("SELECT a FROM t FOR TIMESTAMP AS OF '1970-01-01 01:00:01.5'", "`t\u{1}m1500` AS `t`"),
             ("SELECT timestamp AS of FROM t", "SELECT timestamp AS of FROM t"),
         ] {
@@ -190,7 +189,6 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused() {
         for (sql, told) in [
-            ("SELECT a FROM t FOR VERSION AS OF 'branch:b'", "branch"),
             ("SELECT a FROM t FOR VERSION AS OF 'x'", "'x'"),
             ("SELECT a FROM t FOR VERSION AS OF x", "AS OF x"),
             ("SELECT a FROM t FOR TIMESTAMP AS OF now()", "AS OF now"),

@@ -15,3 +15,4 @@ mod provider;
 mod refusals;
 mod rows;
 mod traps;
+mod versions;
