@@ -13,8 +13,8 @@ use paimon_scan::LakeOptions;
 
 use crate::columns::Columns;
 use crate::lake_catalog::{self, PaimonCatalog};
-use crate::lake_table::{self, LakePoints};
-use crate::read_point::ReadPoints;
+use crate::lake_table::{self, LakeOnlyTable, LakePoints};
+use crate::read_point::{ReadPoint, ReadPoints};
 use crate::source::{Connections, Source};
 use crate::{Error, ReadMode, Result, UnionTable, version};
 
@@ -78,9 +78,7 @@ impl Catalog {
     /// The catalog for the statement that `points` belongs to.
     pub fn new(origin: Origin, connections: Arc<Connections>, points: &Points) -> Self {
         match origin {
-            Origin::Fluss(source) => {
-                Self::Fluss(FlussCatalog::new(source, connections, Arc::clone(&points.fluss)))
-            }
+            Origin::Fluss(source) => Self::Fluss(FlussCatalog::new(source, connections, points)),
             Origin::Paimon(options) => {
                 Self::Paimon(PaimonCatalog::new(options, connections, Arc::clone(&points.lakes)))
             }
@@ -153,12 +151,14 @@ pub struct FlussCatalog {
     source: Source,
     connections: Arc<Connections>,
     points: Arc<ReadPoints>,
+    lakes: Arc<LakePoints>,
 }
 
 impl FlussCatalog {
     /// The catalog of a source for the statement that `points` belongs to.
-    pub fn new(source: Source, connections: Arc<Connections>, points: Arc<ReadPoints>) -> Self {
-        Self { source, connections, points }
+    pub fn new(source: Source, connections: Arc<Connections>, points: &Points) -> Self {
+        let (points, lakes) = (Arc::clone(&points.fluss), Arc::clone(&points.lakes));
+        Self { source, connections, points, lakes }
     }
 
     fn client(&self) -> Result<Arc<FlussClient>> {
@@ -201,20 +201,33 @@ impl FlussCatalog {
         }
     }
 
-    /// A table in the read mode that its name asks for.
-    pub async fn table(&self, database: &str, name: &str) -> Result<UnionTable> {
-        if version::split(name)?.1.is_some() {
-            return Err(Error::Unsupported(
-                "time travel (AS OF) is supported in catalogs of type 'paimon' only".into(),
-            ));
+    async fn point(&self, path: &TablePath) -> Result<Arc<ReadPoint>> {
+        match self.points.of(&self.connections, &self.source, path).await {
+            Ok(point) => Ok(point),
+            Err(error) => Err(self.missing(&path.database, error).await),
         }
+    }
+
+    /// A table in the read mode, or at the version of its lake, that its name asks for.
+    pub async fn table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
+        let (name, version) = version::split(name)?;
         let (base, mode) = ReadMode::split(name);
         let path = TablePath::new(database, base);
-        let point = match self.points.of(&self.connections, &self.source, &path).await {
-            Ok(point) => point,
-            Err(error) => return Err(self.missing(database, error).await),
+        let point = match &version {
+            Some(_) if mode != ReadMode::Lake => {
+                return Err(Error::Unsupported(format!(
+                    "time travel (AS OF) of {path}: only its lake has earlier states, as {path}$lake"
+                )));
+            }
+            _ => self.point(&path).await?,
         };
-        Ok(UnionTable::new(point, mode, Arc::clone(&self.connections)))
+        let connections = Arc::clone(&self.connections);
+        let Some(version) = version else {
+            return Ok(Arc::new(UnionTable::new(point, mode, connections)));
+        };
+        let options = point.lake_options()?.ok_or_else(|| point.has_no_lake())?;
+        let lake = self.lakes.of(&connections, &options, &path, Some(&version)).await?;
+        Ok(Arc::new(LakeOnlyTable::of_fluss(lake, connections)))
     }
 }
 
@@ -244,7 +257,7 @@ impl SchemaProvider for Database {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         match self.catalog.table(&self.name, name).await {
-            Ok(table) => Ok(Some(Arc::new(table))),
+            Ok(table) => Ok(Some(table)),
             Err(error) => Err(Error::into_datafusion(error)),
         }
     }

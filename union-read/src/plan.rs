@@ -45,10 +45,7 @@ pub(crate) type Placed = (Vec<ScalarValue>, BucketRead);
 
 async fn lake_part(point: &ReadPoint, mode: ReadMode) -> Result<Option<&LakeCut>> {
     if mode == ReadMode::Lake && !point.has_lake() {
-        return Err(Error::Unsupported(format!(
-            "table {} has no lake: 'table.datalake.enabled' is not set",
-            point.info.path
-        )));
+        return Err(point.has_no_lake());
     }
     point.lake().await
 }

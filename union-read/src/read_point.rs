@@ -106,6 +106,14 @@ impl ReadPoint {
         self.property("table.datalake.enabled") == Some("true")
     }
 
+    /// What is told to whoever asks for the lake of a table without one.
+    pub(crate) fn has_no_lake(&self) -> Error {
+        Error::Unsupported(format!(
+            "table {} has no lake: 'table.datalake.enabled' is not set",
+            self.info.path
+        ))
+    }
+
     fn property(&self, key: &str) -> Option<&str> {
         self.info.properties.get(key).map(String::as_str)
     }
@@ -116,7 +124,8 @@ impl ReadPoint {
         Ok(cut.as_ref())
     }
 
-    async fn pin_lake(&self) -> Result<Option<LakeCut>> {
+    /// Where the table's lake is; `None` without one.
+    pub(crate) fn lake_options(&self) -> Result<Option<LakeOptions>> {
         if !self.has_lake() {
             return Ok(None);
         }
@@ -128,6 +137,13 @@ impl ReadPoint {
                 self.info.path
             )));
         }
+        Ok(Some(self.source.lake_options(&self.info.properties)?))
+    }
+
+    async fn pin_lake(&self) -> Result<Option<LakeCut>> {
+        let Some(options) = self.lake_options()? else {
+            return Ok(None);
+        };
         let Some(snapshot) = self.client.readable_lake_snapshot(&self.info.path).await? else {
             return Ok(None);
         };
@@ -138,7 +154,6 @@ impl ReadPoint {
                 self.info.path
             )));
         }
-        let options = self.source.lake_options(&self.info.properties)?;
         let catalog = self.connections.lake(&options)?;
         let table = catalog.table(&self.info.path.database, &self.info.path.table).await?;
         let plan = Arc::new(table.plan(Some(snapshot_id)).await?);

@@ -80,9 +80,10 @@ async fn is_read_without_fluss(database: &str, partitioned: bool) {
         snapshots.push((snapshot.id, told(&rows)));
     }
     for (id, rows) in snapshots {
-        let at = format!("lake.{database}.t FOR VERSION AS OF {id}");
-        let sql = format!("SELECT t.region, id, amount FROM {at}");
-        assert_eq!(read(millrace, &sql).await, rows, "snapshot {id}");
+        for table in [format!("lake.{database}.t"), format!("fluss.{database}.`t$lake`")] {
+            let sql = format!("SELECT region, id, amount FROM {table} FOR VERSION AS OF {id}");
+            assert_eq!(read(millrace, &sql).await, rows, "snapshot {id}");
+        }
     }
     rows.retain(|row| row[0].to_string() == "us");
     let sql = format!("SELECT region, id, amount FROM lake.{database}.t WHERE region = 'us'");
@@ -136,7 +137,10 @@ async fn a_lake_is_described_and_says_what_is_missing() {
             "SELECT * FROM lake.lake_told.t FOR TIMESTAMP AS OF '2001-01-01'",
             "a snapshot at or before",
         ),
-        ("SELECT * FROM fluss.lake_told.t FOR VERSION AS OF 1", "time travel"),
+        ("SELECT * FROM fluss.lake_told.t FOR VERSION AS OF 1", "lake_told.t$lake"),
+        ("SELECT * FROM fluss.lake_told.`t$rt` FOR VERSION AS OF 1", "lake_told.t$lake"),
+        ("SELECT * FROM fluss.lake_told.`t$lake` FOR VERSION AS OF 987654", "snapshot 987654"),
+        ("SELECT * FROM lake.lake_told.t FOR VERSION AS OF 'branch:none'", "branch \"none\""),
         ("SELECT * FROM lake.lake_told.nothing", "lake_told.nothing"),
         ("SELECT * FROM lake.nothing.t", "Unknown database 'nothing'"),
         ("SELECT * FROM lake.lake_told.`t$rt`", "t$rt"),
