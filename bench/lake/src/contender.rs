@@ -26,7 +26,8 @@ pub struct Contender {
     /// Its name.
     pub name: &'static str,
     session: SessionContext,
-    expected: String,
+    /// Its answer, as text.
+    pub expected: String,
 }
 
 impl Contender {

@@ -53,6 +53,9 @@ async fn contenders(
 ) -> Result<Vec<Contender>> {
     let mut all = vec![Contender::bare(data, partitions).await?];
     all.push(Contender::lake("append", data, data.files(), partitions).await?);
+    if all[0].expected != all[1].expected {
+        return Err(format!("{} and {}", all[0].expected, all[1].expected).into());
+    }
     let parts = data.files().into_iter().flat_map(|file| file.sliced(2)).collect();
     all.push(Contender::lake("parts", data, parts, partitions).await?);
     for hidden in vectors::Hidden::ALL {
