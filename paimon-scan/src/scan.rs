@@ -32,6 +32,10 @@ use crate::reader::{self, LakeReaderFactory};
 use crate::schema::{LakeSchema, field_id};
 use crate::source::{DeletionVectors, FileMask, LakeSource};
 
+/// Read at once from the end of a file that is opened for the first time: most footers are shorter, and with
+/// a store far away a second read costs more than the bytes.
+const FOOTER_BYTES: usize = 64 << 10;
+
 /// A file and the rows of it that are hidden besides those of its own deletion vector.
 #[derive(Debug, Clone)]
 pub struct MaskedFile {
@@ -138,6 +142,7 @@ impl Scan {
         options.global.pushdown_filters = request.filter_rows;
         let source = ParquetSource::new(TableSchema::builder(Arc::clone(&self.columns)).build())
             .with_table_parquet_options(options)
+            .with_metadata_size_hint(FOOTER_BYTES)
             .with_parquet_file_reader_factory(Arc::new(reader));
         let cache = context.session_config().get_extension::<DeletionVectorCache>();
         let vectors = DeletionVectors { url: storage.url()?, cache };
