@@ -1,7 +1,7 @@
 //! The lake half of a union read: Paimon tables read as Arrow batches by DataFusion's own Parquet reader.
 //!
 //! Reading order: `options` (where a lake is; below it `storage`, how its bytes are reached), `catalog`
-//! (names → tables), `version` (their earlier states), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
+//! (names → tables), `version` (their earlier states), `system` (what is known of them, as rows), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files; `live` keeps them for the next one), `section`
 //! (which files overlap), `file` (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
@@ -41,6 +41,7 @@ mod scan;
 mod schema;
 mod section;
 mod source;
+mod system;
 mod version;
 
 pub use bucket::{LakeBucket, LakePlan};
@@ -58,4 +59,5 @@ pub use resolve::derive_deletion_vectors;
 pub use scan::{MaskedFile, ScanRequest, scan};
 pub use schema::{FIELD_ID, LakeSchema, SystemColumns, TableKind};
 pub use source::LakeSource;
+pub use system::SystemTable;
 pub use version::Version;

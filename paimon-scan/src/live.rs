@@ -43,7 +43,7 @@ pub(crate) struct Change {
 /// What makes two entries speak of one file. The level is a part of it: a file that moves to another
 /// level is deleted and added under one name. So are the files beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct FileIdentity {
+pub(crate) struct FileIdentity {
     level: i32,
     name: String,
     beside: Option<Box<Beside>>,
@@ -57,7 +57,7 @@ struct Beside {
 }
 
 impl FileIdentity {
-    fn of(meta: &DataFileMeta) -> Self {
+    pub(crate) fn of(meta: &DataFileMeta) -> Self {
         let alone = meta.extra_files.is_empty()
             && meta.embedded_index.is_none()
             && meta.external_path.is_none();

@@ -27,7 +27,7 @@ use crate::evolution;
 use crate::file::LakeFile;
 use crate::live::{Before, LiveFiles, SnapshotFiles, Surroundings, TableId};
 use crate::schema::TableKind;
-use folder::Folders;
+pub(crate) use folder::Folders;
 
 /// How long the storage may take for all manifests of a snapshot.
 const PLAN: Duration = Duration::from_secs(60);
@@ -139,7 +139,7 @@ impl LakeTable {
         self.file(meta.data_file_path(&folder), meta)
     }
 
-    fn row(&self, bytes: &[u8]) -> Result<BinaryRow> {
+    pub(crate) fn row(&self, bytes: &[u8]) -> Result<BinaryRow> {
         BinaryRow::from_serialized_bytes(bytes).map_err(|error| self.error(error, None))
     }
 

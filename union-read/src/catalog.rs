@@ -9,7 +9,7 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
 use fluss_scan::{FlussClient, TableInfo, TablePath};
 
-use paimon_scan::LakeOptions;
+use paimon_scan::{LakeOptions, SystemTable};
 
 use crate::columns::Columns;
 use crate::lake_catalog::{self, PaimonCatalog};
@@ -211,6 +211,13 @@ impl FlussCatalog {
     /// A table in the read mode, or at the version of its lake, that its name asks for.
     pub async fn table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
         let (name, version) = version::split(name)?;
+        if let Some((base, system)) = SystemTable::split(name) {
+            let path = TablePath::new(database, base);
+            let point = self.point(&path).await?;
+            let options = point.lake_options()?.ok_or_else(|| point.has_no_lake())?;
+            let table = lake_table::open(&self.connections, &options, &path).await?;
+            return lake_catalog::system_table(&table, system, version.as_ref()).await;
+        }
         let (base, mode) = ReadMode::split(name);
         let path = TablePath::new(database, base);
         let point = match &version {
@@ -219,7 +226,10 @@ impl FlussCatalog {
                     "time travel (AS OF) of {path}: only its lake has earlier states, as {path}$lake"
                 )));
             }
-            _ => self.point(&path).await?,
+            _ => self
+                .point(&path)
+                .await
+                .map_err(|error| lake_catalog::with_suffixes(error, name, &["lake", "rt"]))?,
         };
         let connections = Arc::clone(&self.connections);
         let Some(version) = version else {

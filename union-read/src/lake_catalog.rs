@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use fluss_scan::TablePath;
-use paimon_scan::{LakeError, LakeOptions, LakeTable};
+use paimon_scan::{LakeError, LakeOptions, LakeTable, SystemTable, Version};
 
-use crate::lake_table::{LakeOnlyTable, LakePoints, open};
+use crate::lake_table::{LakeOnlyTable, LakePoints, at, open};
 use crate::source::Connections;
 use crate::{Error, Result, version};
 
@@ -95,13 +96,43 @@ impl PaimonCatalog {
         }
     }
 
-    async fn table(&self, database: &str, name: &str) -> Result<LakeOnlyTable> {
+    async fn table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
         let (name, version) = version::split(name)?;
+        if let Some((base, system)) = SystemTable::split(name) {
+            let table = self.lake_table(database, base).await?;
+            return system_table(&table, system, version.as_ref()).await;
+        }
         let path = TablePath::new(database, name);
         match self.points.of(&self.connections, &self.options, &path, version.as_ref()).await {
-            Ok(point) => Ok(LakeOnlyTable::new(point, Arc::clone(&self.connections))),
-            Err(error) => Err(self.missing(database, error).await),
+            Ok(point) => Ok(Arc::new(LakeOnlyTable::new(point, Arc::clone(&self.connections)))),
+            Err(error) => Err(with_suffixes(self.missing(database, error).await, name, &[])),
         }
+    }
+}
+
+/// A system table of a table, read now: it is small and a thing of planning, so it runs where it is planned.
+pub(crate) async fn system_table(
+    table: &LakeTable,
+    system: SystemTable,
+    version: Option<&Version>,
+) -> Result<Arc<dyn TableProvider>> {
+    let rows = match version {
+        Some(version) => at(table, version).await?.system(system).await?,
+        None => table.system(system).await?,
+    };
+    let table = MemTable::try_new(rows.schema(), vec![vec![rows]]);
+    Ok(Arc::new(table.map_err(|error| Error::Corrupt(error.to_string()))?))
+}
+
+/// Tells which names a `$` can make, where one was mistyped.
+pub(crate) fn with_suffixes(error: Error, name: &str, modes: &[&str]) -> Error {
+    match error {
+        Error::TableNotFound(text) if name.contains('$') => {
+            let system = SystemTable::ALL.map(SystemTable::suffix);
+            let known: Vec<&str> = modes.iter().copied().chain(system).collect();
+            Error::TableNotFound(format!("{text}: after '$' come {}", known.join(", ")))
+        }
+        error => error,
     }
 }
 
@@ -131,7 +162,7 @@ impl SchemaProvider for Database {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         match self.catalog.table(&self.name, name).await {
-            Ok(table) => Ok(Some(Arc::new(table))),
+            Ok(table) => Ok(Some(table)),
             Err(error) => Err(Error::into_datafusion(error)),
         }
     }

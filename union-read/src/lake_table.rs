@@ -48,6 +48,14 @@ pub async fn open(
     })
 }
 
+/// The table at a version, which comes from the user as its name does.
+pub(crate) async fn at(table: &LakeTable, version: &Version) -> Result<LakeTable> {
+    table.at(version).await.map_err(|error| match error {
+        LakeError::NotFound { .. } => Error::TableNotFound(error.to_string()),
+        error => error.into(),
+    })
+}
+
 impl LakePoint {
     async fn pin(
         connections: &Connections,
@@ -58,10 +66,7 @@ impl LakePoint {
         let latest = open(connections, options, path).await?;
         let table = match version {
             None => latest,
-            Some(version) => latest.at(version).await.map_err(|error| match error {
-                LakeError::NotFound { .. } => Error::TableNotFound(error.to_string()),
-                error => error.into(),
-            })?,
+            Some(version) => at(&latest, version).await?,
         };
         let plan = table.plan(None).await?;
         Ok(Self {

@@ -130,6 +130,33 @@ async fn a_lake_is_described_and_says_what_is_missing() {
     let plan = format!("{plan:?}");
     assert!(plan.contains("table=lake_told.t, mode=lake, snapshot="), "{plan}");
 
+    // the same of either catalog, and beside the rows of the table
+    for catalog in ["lake", "fluss"] {
+        let system = |of: &str| format!("{catalog}.lake_told.`t${of}`");
+        let sql = format!(
+            "SELECT max(snapshot_id) = (SELECT count(*) FROM {}), min(commit_user) FROM {}",
+            system("snapshots"),
+            system("snapshots")
+        );
+        assert_eq!(read(millrace, &sql).await, [["1", "__fluss_lake_tiering"]], "{catalog}");
+        let sql =
+            format!("SELECT `partition`, record_count, file_count FROM {}", system("partitions"));
+        assert_eq!(read(millrace, &sql).await, [["{us}", "1", "1"]], "{catalog}");
+        let sql = format!(
+            "SELECT t.id, f.min_key FROM lake.lake_told.t JOIN {} f ON f.record_count = t.id",
+            system("files")
+        );
+        assert_eq!(read(millrace, &sql).await, [["1", "[1]"]], "{catalog}");
+        let sql = format!("SELECT value FROM {} WHERE `key` = 'bucket'", system("options"));
+        assert_eq!(read(millrace, &sql).await, [["2"]], "{catalog}");
+        let sql = format!("SELECT count(*) > 0 FROM {}", system("schemas"));
+        assert_eq!(read(millrace, &sql).await, [["1"]], "{catalog}");
+        for none in ["tags", "branches"] {
+            let sql = format!("SELECT count(*) FROM {}", system(none));
+            assert_eq!(read(millrace, &sql).await, [["0"]], "{catalog}");
+        }
+    }
+
     for (sql, named) in [
         ("SELECT * FROM lake.lake_told.t FOR VERSION AS OF 987654", "snapshot 987654"),
         ("SELECT * FROM lake.lake_told.t FOR VERSION AS OF 'tag:none'", "tag \"none\""),
@@ -144,7 +171,8 @@ async fn a_lake_is_described_and_says_what_is_missing() {
         ("SELECT * FROM lake.lake_told.nothing", "lake_told.nothing"),
         ("SELECT * FROM lake.nothing.t", "Unknown database 'nothing'"),
         ("SELECT * FROM lake.lake_told.`t$rt`", "t$rt"),
-        ("SELECT * FROM lake.lake_told.`t$snapshots`", "t$snapshots"),
+        ("SELECT * FROM lake.lake_told.`t$snapshot`", "after '$' come snapshots, schemas"),
+        ("SELECT * FROM fluss.lake_told.`t$snapshot`", "after '$' come lake, rt, snapshots"),
         ("DESC lake.lake_told.nothing", "lake_told.nothing"),
     ] {
         let error = millrace.sql(sql).await.unwrap_err().to_string();

@@ -51,12 +51,12 @@ impl LakeTable {
         Ok(file)
     }
 
-    pub(super) fn partition(&self, row: &BinaryRow) -> Result<Vec<ScalarValue>> {
+    pub(crate) fn partition(&self, row: &BinaryRow) -> Result<Vec<ScalarValue>> {
         self.values(row, &self.schema.partition_key)
     }
 
     /// Decodes a row of Paimon's metadata whose fields are these columns of the table.
-    fn values(&self, row: &BinaryRow, columns: &[usize]) -> Result<Vec<ScalarValue>> {
+    pub(crate) fn values(&self, row: &BinaryRow, columns: &[usize]) -> Result<Vec<ScalarValue>> {
         if usize::try_from(row.arity()).ok() != Some(columns.len()) {
             let (have, want) = (row.arity(), columns.len());
             return Err(LakeError::corrupt(format!("row of {have} values in place of {want}")));

@@ -9,7 +9,7 @@ use super::folder::Folders;
 use crate::catalog::LakeTable;
 use crate::error::{LakeError, Result};
 use crate::file::DeletionVectorRef;
-use crate::live::{BucketKey, Change, Vectors};
+use crate::live::{BucketKey, Change, FileIdentity, Vectors};
 use crate::schema::TableKind;
 
 /// How many manifests are read at once.
@@ -48,6 +48,28 @@ impl LakeTable {
             }
         }
         Ok(names)
+    }
+
+    /// The files of a snapshot, those included that no reader looks at.
+    pub(crate) async fn live_entries(&self, of: &Snapshot) -> Result<Vec<Change>> {
+        let manifests = self.manifests(of).await?;
+        let paths: Vec<String> = manifests.iter().map(|name| self.manifest_path(name)).collect();
+        let reads = stream::iter(paths).map(|path| self.manifest(of, path)).buffered(AT_ONCE);
+        let all: Vec<Vec<Change>> = reads.try_collect().await?;
+        let key = |change: &Change| {
+            let partition = change.entry.partition().to_vec();
+            (partition, change.bucket, FileIdentity::of(change.entry.file()))
+        };
+        let (added, deleted): (Vec<Change>, Vec<Change>) =
+            all.into_iter().flatten().partition(|change| change.added);
+        let deleted: HashSet<_> = deleted.iter().map(key).collect();
+        let mut live: Vec<Change> =
+            added.into_iter().filter(|change| !deleted.contains(&key(change))).collect();
+        live.sort_by_cached_key(|change| {
+            let name = change.entry.file().file_name.clone();
+            (change.entry.partition().to_vec(), change.bucket, name)
+        });
+        Ok(live)
     }
 
     /// What these manifests add and delete, without what no reader of the table looks at.

@@ -14,5 +14,6 @@ mod planning;
 mod provider;
 mod refusals;
 mod rows;
+mod system;
 mod traps;
 mod versions;
