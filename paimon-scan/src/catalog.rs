@@ -72,6 +72,11 @@ impl LakeCatalog {
         self
     }
 
+    /// How the metadata reader reaches files.
+    pub(crate) fn files(&self) -> &paimon::io::FileIO {
+        self.catalog.file_io()
+    }
+
     /// Databases of the lake.
     ///
     /// # Errors

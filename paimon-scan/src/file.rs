@@ -46,6 +46,9 @@ pub struct LakeFile {
     /// The rows to read, by position; all when `None`.
     #[prost(message, optional, tag = "13")]
     pub slice: Option<Slice>,
+    /// Set when the file is read by the `paimon` crate's own reader.
+    #[prost(message, optional, tag = "14")]
+    pub foreign: Option<Foreign>,
 }
 
 /// Rows `first..end` of a file: what is read of it in one place. Never empty.
@@ -57,6 +60,26 @@ pub struct Slice {
     /// The first row that does not belong to it.
     #[prost(uint64, tag = "2")]
     pub end: u64,
+}
+
+/// How the `paimon` crate's own reader finds a file.
+#[derive(Clone, PartialEq, Message)]
+pub struct Foreign {
+    /// A split of this file alone, without its deletion vector, as Paimon serialises it.
+    #[prost(bytes = "vec", tag = "1")]
+    pub split: Vec<u8>,
+    /// Database of the table.
+    #[prost(string, tag = "2")]
+    pub database: String,
+    /// Its name.
+    #[prost(string, tag = "3")]
+    pub table: String,
+    /// Where its metadata is.
+    #[prost(string, tag = "4")]
+    pub location: String,
+    /// Checksum of what its schema says of merging.
+    #[prost(uint32, tag = "5")]
+    pub rules: u32,
 }
 
 /// Encoded keys, both inclusive, compared as bytes.
@@ -169,7 +192,7 @@ impl LakeFile {
     /// not so many rows; the file itself where it cannot be read in parts: with others, or as a part already.
     pub fn sliced(self, parts: u64) -> Vec<Self> {
         let parts = parts.min(self.rows);
-        if parts < 2 || self.section.is_some() || self.slice.is_some() {
+        if parts < 2 || self.section.is_some() || self.slice.is_some() || self.foreign.is_some() {
             return vec![self];
         }
         let bound = |part: u64| {

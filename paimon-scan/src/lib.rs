@@ -7,11 +7,11 @@
 //! (which files overlap), `file` (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
 //! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
 //!
-//! From the `paimon` crate comes metadata alone: catalog, schemas, snapshots, manifests. Its Arrow types
-//! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion.
+//! From the `paimon` crate comes metadata: catalog, schemas, snapshots, manifests. Its Arrow types
+//! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion. Its own reader
+//! reads what is not Parquet and what is merged value by value (`foreign`).
 //!
-//! Deliberately absent: the log and anything of Fluss, SQL, merging the values of versions (`partial-update`, `aggregation`), file
-//! formats other than Parquet, writing, and a codec for a physical plan: a scan is built
+//! Deliberately absent: the log and anything of Fluss, SQL, merging values and decoding formats other than Parquet ourselves, writing, and a codec for a physical plan: a scan is built
 //! where it runs, from [`LakeFile`]s.
 
 mod bounds;
@@ -26,6 +26,7 @@ mod error;
 mod evolution;
 mod field_id;
 mod file;
+mod foreign;
 mod key;
 mod key_set;
 mod live;
@@ -50,13 +51,14 @@ pub use declared::Declared;
 pub use deletion_vector_cache::DeletionVectorCache;
 pub use derived_cache::DerivedVectorCache;
 pub use error::{LakeError, Result};
-pub use file::{ColumnBounds, DeletionVectorRef, KeyRange, LakeFile, Section, Slice};
+pub use file::{ColumnBounds, DeletionVectorRef, Foreign, KeyRange, LakeFile, Section, Slice};
+pub use foreign::scan;
 pub use key::KeyEncoder;
 pub use live::PlanCache;
 pub use merge_rules::{MergeEngine, MergeRules};
 pub use options::LakeOptions;
 pub use resolve::derive_deletion_vectors;
-pub use scan::{MaskedFile, ScanRequest, scan};
+pub use scan::{MaskedFile, ScanRequest};
 pub use schema::{FIELD_ID, LakeSchema, SystemColumns, TableKind};
 pub use source::LakeSource;
 pub use system::SystemTable;

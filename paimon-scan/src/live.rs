@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use paimon::spec::{DataFileMeta, ManifestEntry};
+use prost::Message;
 
 pub use cache::PlanCache;
 pub(crate) use cache::{SnapshotFiles, TableId};
@@ -303,5 +304,6 @@ fn file_bytes(file: &LakeFile) -> usize {
     let range = file.key_range.as_ref().map_or(0, |range| range.min.len() + range.max.len());
     let vector = file.deletion_vector.as_ref().map_or(0, |vector| vector.path.len());
     let bounds = file.bounds.len() * size_of::<ColumnBounds>();
-    size_of::<LakeFile>() + file.path.len() + range + vector + bounds
+    let foreign = file.foreign.as_ref().map_or(0, Message::encoded_len);
+    size_of::<LakeFile>() + file.path.len() + range + vector + bounds + foreign
 }

@@ -25,6 +25,7 @@ use crate::catalog::{LakeTable, within};
 use crate::error::{LakeError, Result};
 use crate::evolution;
 use crate::file::LakeFile;
+use crate::foreign;
 use crate::live::{Before, LiveFiles, SnapshotFiles, Surroundings, TableId};
 use crate::schema::TableKind;
 pub(crate) use folder::Folders;
@@ -66,6 +67,17 @@ impl LakeTable {
                 Some(folders) if !anew => self.live(&snapshot, &folders).await?.buckets(),
                 _ => self.read_all(&snapshot).await?,
             };
+            // in the plan's own copy: what is kept serves other snapshots, with other overlaps
+            for bucket in &mut plan.buckets {
+                if bucket
+                    .files
+                    .iter()
+                    .any(|file| file.foreign.is_some() || !file.path.ends_with(".parquet"))
+                {
+                    let files = &mut Arc::make_mut(bucket).files;
+                    foreign::settle(&self.table, &self.schema, files)?;
+                }
+            }
         }
         Ok(plan)
     }
@@ -135,8 +147,10 @@ impl LakeTable {
         bucket: i32,
         meta: &DataFileMeta,
     ) -> Result<LakeFile> {
-        let folder = folders.bucket(&self.row(partition)?, bucket)?;
-        self.file(meta.data_file_path(&folder), meta)
+        let partition = self.row(partition)?;
+        let folder = folders.bucket(&partition, bucket)?;
+        let place = foreign::Place { partition: &partition, bucket, folder: &folder };
+        self.file(meta.data_file_path(&folder), meta, &place)
     }
 
     pub(crate) fn row(&self, bytes: &[u8]) -> Result<BinaryRow> {

@@ -49,9 +49,11 @@ pub(crate) fn kind_of(table: &str, schema: &TableSchema) -> Result<TableKind> {
     {
         return refuse(format!("option {key}"));
     }
-    let allowed = [("type", "table"), ("file.format", "parquet")];
-    for (key, only) in allowed {
-        let other = options.get(key).filter(|value| !value.eq_ignore_ascii_case(only));
+    let allowed: [(&str, &[&str]); 2] =
+        [("type", &["table"]), ("file.format", &["parquet", "orc", "avro"])];
+    for (key, known) in allowed {
+        let is_known = |value: &str| known.iter().any(|known| known.eq_ignore_ascii_case(value));
+        let other = options.get(key).filter(|value| !is_known(value));
         if let Some(what) = other.and_then(|_| named(key)) {
             return refuse(what);
         }
@@ -133,7 +135,7 @@ mod tests {
         let absent = MUST_BE_ABSENT.iter().map(|option| (*option, "x"));
         let others = [
             ("type", "format-table"),
-            ("file.format", "avro"),
+            ("file.format", "mosaic"),
             ("merge-engine", "newest"),
             ("bucket", "-2"),
             ("deduplicate.ignore-delete", "perhaps"),
@@ -155,6 +157,7 @@ mod tests {
         let harmless = [
             ("merge-engine", "deduplicate"),
             ("file.format", "Parquet"),
+            ("file.format", "ORC"),
             ("changelog-producer", "input"),
             ("fluss.table.merge-engine", "first_row"),
             ("write-only", "true"),

@@ -61,6 +61,11 @@ pub async fn derive_deletion_vectors(
         positions.sort_by_key(|position| &files[*position].path);
         let members: Vec<&LakeFile> = positions.iter().map(|position| &files[*position]).collect();
         check_complete(&members, schema)?;
+        if members.iter().all(|file| file.foreign.is_some()) {
+            // their reader merges them
+            positions.iter().for_each(|position| result[*position] = Some(Arc::default()));
+            continue;
+        }
         let resolver = Resolver::new(members, schema, lake, context)?;
         let hidden = match context.session_config().get_extension::<DerivedVectorCache>() {
             Some(cache) => cache.get(resolver.name()?, resolver.resolve()).await?,
@@ -82,6 +87,7 @@ fn check_complete(members: &[&LakeFile], schema: &LakeSchema) -> Result<()> {
     }
     match (schema.rules.engine, members) {
         (_, [] | [_]) | (MergeEngine::Deduplicate, _) => Ok(()),
+        _ if members.iter().all(|file| file.foreign.is_some()) => Ok(()),
         (engine, [first, ..]) => Err(LakeError::unsupported(
             &first.path,
             format!(

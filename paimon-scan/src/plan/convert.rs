@@ -8,15 +8,21 @@ use crate::bounds;
 use crate::catalog::LakeTable;
 use crate::error::{LakeError, Result};
 use crate::file::{KeyRange, LakeFile};
+use crate::foreign;
 use crate::key::KeyEncoder;
 use crate::schema::TableKind;
 
 impl LakeTable {
     /// What a manifest says of a file, without deletion vector and section.
-    pub(super) fn file(&self, path: String, meta: &DataFileMeta) -> Result<LakeFile> {
+    pub(super) fn file(
+        &self,
+        path: String,
+        meta: &DataFileMeta,
+        place: &foreign::Place<'_>,
+    ) -> Result<LakeFile> {
         let refuse = |what: String| LakeError::unsupported(&self.name, what);
-        if !path.ends_with(".parquet") {
-            return Err(refuse(format!("data file {path:?} is not Parquet")));
+        if !foreign::is_known(&path) {
+            return Err(refuse(format!("data file {path:?} is not Parquet, ORC or Avro")));
         }
         if meta.first_row_id.is_some() || meta.write_cols.is_some() {
             return Err(refuse(format!("data file {path:?} holds a part of the columns")));
@@ -44,6 +50,7 @@ impl LakeTable {
             deletion_vector: None,
             section: None,
             slice: None,
+            foreign: place.part(&self.table, &self.schema, &path, meta)?,
             bounds: bounds::of_file(meta, self.table.schema(), &self.schema),
             path,
         };

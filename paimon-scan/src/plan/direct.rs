@@ -14,6 +14,7 @@ use crate::bucket::LakeBucket;
 use crate::catalog::LakeTable;
 use crate::error::{LakeError, Result};
 use crate::file::DeletionVectorRef;
+use crate::foreign;
 use crate::section;
 
 impl LakeTable {
@@ -48,7 +49,12 @@ impl LakeTable {
                 }),
             };
             for (position, meta) in split.data_files().iter().enumerate() {
-                let mut file = self.file(split.data_file_path(meta), meta)?;
+                let place = foreign::Place {
+                    partition: split.partition(),
+                    bucket: split.bucket(),
+                    folder: split.bucket_path(),
+                };
+                let mut file = self.file(split.data_file_path(meta), meta, &place)?;
                 let vector = split.deletion_file_for_data_file_index(position);
                 file.deletion_vector = vector.map(deletion_vector).transpose()?;
                 file.validate()?;

@@ -47,7 +47,17 @@ public final class Matrix {
         new Engine("agg_remove", true, "merge-engine", "aggregation", "fields.default-aggregate-function", "last_non_null_value",
             "aggregation.remove-record-on-delete", "true"),
         new Engine("agg_retract", true, "merge-engine", "aggregation", "fields.a.aggregate-function", "sum", "fields.default-aggregate-function", "last_value",
-            "fields.b.ignore-retract", "true")};
+            "fields.b.ignore-retract", "true"),
+        new Engine("partial_seq", false, "merge-engine", "partial-update", "sequence.field", "v"),
+        new Engine("partial_groups", false, "merge-engine", "partial-update", "fields.v,b.sequence-group", "a,s", "fields.gone.sequence-group", "at"),
+        new Engine("agg_seq", false, "merge-engine", "aggregation", "sequence.field", "v", "fields.a.aggregate-function", "sum",
+            "fields.s.aggregate-function", "first_value", "fields.default-aggregate-function", "last_non_null_value"),
+        new Engine("agg_more", false, "merge-engine", "aggregation", "fields.a.aggregate-function", "min", "fields.b.aggregate-function", "min",
+            "fields.s.aggregate-function", "max", "fields.at.aggregate-function", "max", "fields.gone.aggregate-function", "product",
+            "fields.v.aggregate-function", "first_non_null_value", "fields.m.aggregate-function", "merge_map", "fields.l.aggregate-function", "collect",
+            "fields.n.aggregate-function", "first_non_null_value"),
+        new Engine("agg_strings", false, "merge-engine", "aggregation", "fields.s.aggregate-function", "listagg", "fields.b.aggregate-function", "sum",
+            "fields.default-aggregate-function", "last_value")};
 
     public static void main(String[] args) throws Exception {
         Path out = Path.of(args[0]).toAbsolutePath();
@@ -81,6 +91,7 @@ public final class Matrix {
         floatKeys();
         deletesOnly();
         nullSequence();
+        dynamicBuckets();
         System.exit(0);
     }
 
@@ -167,6 +178,26 @@ public final class Matrix {
             Files.writeString(schema, Files.readString(schema).replaceFirst("\"options\" : \\{", "\"options\" : {\n    \"ignore-delete\" : \"true\","));
             // the catalog at hand remembers the table as it was
             Generate.open(out);
+            Generate.expect(name);
+        }
+    }
+
+    /** Buckets that the writer chooses; later versions of a key go where the first one went. */
+    static void dynamicBuckets() throws Exception {
+        for (boolean vectors : new boolean[] {false, true}) {
+            String name = "dynamic_bucket" + (vectors ? "_dv" : "");
+            Schema.Builder schema = columns("parquet").primaryKey("id").option("bucket", "-1").option("num-sorted-run.compaction-trigger", "10");
+            if (vectors) schema.option("deletion-vectors.enabled", "true");
+            Generate.create(name, schema);
+            for (int version = 1; version <= 3; version++) {
+                BatchWriteBuilder builder = Generate.table(name).newBatchWriteBuilder();
+                try (BatchTableWrite write = builder.newWrite(); BatchTableCommit commit = builder.newCommit()) {
+                    write.withIOManager(Generate.io);
+                    int[] upserts = version == 1 ? new int[] {0, 1, 2, 3, 4, 5, 6, 7} : new int[] {version, version + 2, 8 + version};
+                    for (GenericRow row : versions(version, false, true, upserts, new int[] {version - 1})) write.write(row, (int) (row.getLong(0) % 3));
+                    commit.commit(write.prepareCommit());
+                }
+            }
             Generate.expect(name);
         }
     }

@@ -7,7 +7,6 @@ use crate::provider::*;
 #[tokio::test]
 async fn options_and_types_that_change_the_rows_are_refused_by_name() {
     let cases = [
-        ("orc", "file.format"),
         ("postpone", "bucket"),
         ("merge_on_read", "deletion-vectors.merge-on-read"),
         ("record_level", "record-level.expire-time"),
@@ -27,11 +26,9 @@ async fn options_and_types_that_change_the_rows_are_refused_by_name() {
 
 #[tokio::test]
 async fn files_that_are_not_read_right_are_refused_by_name() {
-    for (name, named) in [("refused_mixed_format", "avro"), ("narrowed", "\"s\"")] {
-        let error = table(name).await.plan(None).await.unwrap_err();
-        assert!(matches!(error, LakeError::Unsupported { .. }), "{name}: {error}");
-        assert!(error.to_string().contains(named), "{error}");
-    }
+    let error = table("narrowed").await.plan(None).await.unwrap_err();
+    assert!(matches!(error, LakeError::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("\"s\""), "{error}");
 }
 
 #[tokio::test]
