@@ -59,8 +59,14 @@ impl LakeTable {
             (None, None) => snapshots.get_latest_snapshot().await,
         };
         let found = found.map_err(|error| self.error(error, snapshot_id))?;
-        let mut plan =
-            LakePlan { snapshot_id: None, schema: self.schema.clone(), buckets: Vec::new() };
+        let function = self.options().get("bucket-function.type");
+        let mut plan = LakePlan {
+            snapshot_id: None,
+            schema: self.schema.clone(),
+            hashes_key: self.schema.buckets > 0
+                && function.is_none_or(|name| name.eq_ignore_ascii_case("default")),
+            buckets: Vec::new(),
+        };
         if let Some(snapshot) = found {
             plan.snapshot_id = Some(snapshot.id());
             plan.buckets = match Folders::of(self.table.location(), self.table.schema()) {

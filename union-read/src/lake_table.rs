@@ -14,6 +14,7 @@ use paimon_scan::{LakeBucket, LakeError, LakeOptions, LakePlan, LakeTable, Versi
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use crate::bucket_key::BucketKeys;
 use crate::bucket_read::BucketRead;
 use crate::columns::Columns;
 use crate::exec::{LakeSide, TableScan, UnionReadExec};
@@ -77,8 +78,9 @@ impl LakePoint {
         })
     }
 
-    /// The reads of all files. Buckets of a key stay whole; files without one are independent.
-    fn reads(&self) -> Vec<Placed> {
+    /// The reads of all files that can hold rows of the filters' bucket keys. Buckets of a key stay whole; files without one are independent.
+    fn reads(&self, filters: &[Expr]) -> Vec<Placed> {
+        let mut keys = BucketKeys::of(&self.plan, &self.columns.schema, filters);
         let whole = self.columns.has_primary_key();
         let of_bucket = |bucket: &Arc<LakeBucket>| -> Vec<Placed> {
             let read = |files: &[paimon_scan::LakeFile]| BucketRead {
@@ -91,7 +93,9 @@ impl LakePoint {
             let placed = |files| (bucket.partition.clone(), read(files));
             bucket.files.chunks(parts).map(placed).collect()
         };
-        self.plan.buckets.iter().flat_map(of_bucket).collect()
+        let mut may_hold =
+            |bucket: &&Arc<LakeBucket>| keys.as_mut().is_none_or(|keys| keys.may_hold(bucket));
+        self.plan.buckets.iter().filter(|bucket| may_hold(bucket)).flat_map(of_bucket).collect()
     }
 }
 
@@ -172,7 +176,7 @@ impl TableProvider for LakeOnlyTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let point = &self.point;
-        let reads = prune(&self.columns, session, filters, point.reads())?;
+        let reads = prune(&self.columns, session, filters, point.reads(filters))?;
         let all = || (0..self.columns.schema.fields().len()).collect();
         let projection = projection.cloned().unwrap_or_else(all);
         let limit = limit.filter(|_| filters.is_empty());

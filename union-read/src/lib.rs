@@ -25,6 +25,7 @@
 //! * [`plan`]: read point → bucket reads, pruned, each with its way
 //! * [`table`]: the DataFusion table
 //! * [`lake_catalog`], [`lake_table`]: the same for a lake without Fluss, read at one snapshot
+//!   (`bucket_key`: the buckets that a filter leaves)
 //! * [`version`]: earlier states of such a table, as names
 //! * [`exec`]: the leaf operator, [`codec`]: its bytes between processes
 //! * [`merge`]: keys, the fold of a tail, the anti-filter
@@ -32,6 +33,7 @@
 //! Absent on purpose: no server, no configuration file, no SQL text, no process life-cycle; and
 //! nobody re-reads "latest" once a [`read_point::ReadPoint`] is pinned.
 
+mod bucket_key;
 pub mod bucket_read;
 pub mod catalog;
 pub mod codec;

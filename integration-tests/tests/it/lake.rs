@@ -88,6 +88,13 @@ async fn is_read_without_fluss(database: &str, partitioned: bool) {
     rows.retain(|row| row[0].to_string() == "us");
     let sql = format!("SELECT region, id, amount FROM lake.{database}.t WHERE region = 'us'");
     assert_eq!(read(millrace, &sql).await, told(&rows));
+    // buckets that a key leaves out hold no row of it
+    for id in (0..8).map(|id| id.to_string()) {
+        let sql = format!("SELECT id FROM lake.{database}.t WHERE id = {id}");
+        assert_eq!(read(millrace, &sql).await, [[id]]);
+    }
+    let sql = format!("SELECT id FROM lake.{database}.t WHERE id IN (1, 2, 3, 4, 99)");
+    assert_eq!(read(millrace, &sql).await, [["1"], ["2"], ["3"], ["4"]]);
     let sql = format!(
         "SELECT count(*), sum(a.amount) = sum(b.amount) FROM lake.{database}.t a \
          JOIN fluss.{database}.`t$lake` b ON a.id = b.id WHERE a.region = 'us'"

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
+use datafusion::common::ScalarValue;
 use paimon_scan::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -107,6 +108,36 @@ async fn files_older_than_deletion_vectors_are_resolved_from_kept_files_too() {
         resolved += usize::from(plan.buckets.iter().any(|bucket| bucket.needs_resolution()));
     }
     assert!(resolved > 0);
+}
+
+/// Java put every row into the bucket that its key is looked for in.
+#[tokio::test]
+async fn rows_are_in_the_bucket_of_their_key() {
+    for (name, key) in [("pk_overlap", "id"), ("legacy_log", "id")] {
+        let plan = plan(name, None).await;
+        assert!(plan.hashes_key && plan.buckets.len() > 1, "{name}");
+        let mut rows = 0;
+        for at in &plan.buckets {
+            let mut one = plan.clone();
+            one.buckets = vec![Arc::clone(at)];
+            let session = PLAIN.session();
+            let files = masked(&one, &session).await.unwrap();
+            let (schema, lake) = (plan.schema.clone(), Arc::new(options()));
+            let provider = LakeProvider { schema, files, how: PLAIN, lake };
+            session.register_table("t", Arc::new(provider)).unwrap();
+            for batch in sql(&session, &format!("select {key} from t")).await {
+                for row in 0..batch.num_rows() {
+                    let value = ScalarValue::try_from_array(batch.column(0), row).unwrap();
+                    let found = plan.bucket_of(&[value], at.total_buckets);
+                    assert_eq!(found, Some(at.bucket), "{name}");
+                    rows += 1;
+                }
+            }
+        }
+        assert!(rows >= 10, "{name}: {rows}");
+        assert_eq!(plan.bucket_of(&[ScalarValue::Utf8View(Some("1".into()))], 2), None);
+        assert_eq!(plan.bucket_of(&[ScalarValue::Int64(None)], 2), None);
+    }
 }
 
 fn pick<'a, T>(random: &mut StdRng, from: &'a [T]) -> &'a T {
