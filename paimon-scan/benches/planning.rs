@@ -46,7 +46,7 @@ async fn main() {
         ("pk_overlap", BUCKETS),
         ("pk_dv", BUCKETS),
     ] {
-        measure(name, buckets).await;
+        Box::pin(measure(name, buckets)).await;
     }
 }
 
@@ -56,7 +56,7 @@ async fn measure(name: &str, buckets: usize) {
     let new = |forge: &mut Forge, at: usize| -> Forged {
         let file = forge.file(at, (at % buckets) as i32);
         match name {
-            "pk_dv" => Forged { hidden: (at % 10 == 0).then_some(1), ..file.at_level(5) },
+            "pk_dv" => Forged { hidden: at.is_multiple_of(10).then_some(1), ..file.at_level(5) },
             _ => file,
         }
     };

@@ -34,7 +34,10 @@ impl<'a> BucketKeys<'a> {
                 return None;
             }
             let extended = |key: &Vec<ScalarValue>| -> Vec<Vec<ScalarValue>> {
-                values.iter().map(|value| [&key[..], &[value.clone()]].concat()).collect()
+                values
+                    .iter()
+                    .map(|value| [&key[..], std::slice::from_ref(value)].concat())
+                    .collect()
             };
             keys = keys.iter().flat_map(extended).collect();
         }
