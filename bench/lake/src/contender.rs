@@ -12,11 +12,12 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use paimon_scan::{
-    LakeFile, LakeOptions, LakeSchema, MaskedFile, MergeRules, ScanRequest, TableKind, scan,
+    DerivedVectorCache, LakeFile, LakeOptions, LakeSchema, MaskedFile, MergeRules, ScanRequest,
+    TableKind, derive_deletion_vectors, scan,
 };
 
 use crate::Result;
-use crate::data::Data;
+use crate::data::{Data, KEY};
 
 /// The aggregate of three columns; the count, so that nobody reads fewer rows.
 const QUERY: &str = "select sum(l_quantity), sum(l_extendedprice), max(l_shipdate), count(l_quantity) from lineitem";
@@ -57,6 +58,31 @@ impl Contender {
         let table = LakeProvider { schema: lake_schema(data), groups, lake: Arc::new(lake) };
         session.register_table("lineitem", Arc::new(table))?;
         Self::new(name, session, Some(visible)).await
+    }
+
+    /// A primary-key table of overlapping files; with `kept`, what supersedes what is found out once.
+    pub async fn dirty(
+        name: &'static str,
+        data: &Data,
+        files: Vec<LakeFile>,
+        kept: bool,
+    ) -> Result<Self> {
+        let mut config = SessionConfig::new().with_target_partitions(1);
+        if kept {
+            config.set_extension(Arc::new(DerivedVectorCache::new(256 << 20)));
+        }
+        let session = SessionContext::new_with_config(config);
+        let lake = LakeOptions::new([("warehouse", format!("file:{}", data.directory.display()))])?;
+        let schema = LakeSchema {
+            primary_key: KEY.to_vec(),
+            kind: TableKind::Deduplicate,
+            ..lake_schema(data)
+        };
+        let groups =
+            vec![files.into_iter().map(|file| MaskedFile { file, hidden: None }).collect()];
+        let table = LakeProvider { schema, groups, lake: Arc::new(lake) };
+        session.register_table("lineitem", Arc::new(table))?;
+        Self::new(name, session, None).await
     }
 
     async fn new(name: &'static str, session: SessionContext, rows: Option<u64>) -> Result<Self> {
@@ -138,10 +164,21 @@ impl TableProvider for LakeProvider {
         _: &[Expr],
         limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        let mut groups = self.groups.clone();
+        if self.schema.kind == TableKind::Deduplicate {
+            for group in &mut groups {
+                let files: Vec<LakeFile> = group.iter().map(|masked| masked.file.clone()).collect();
+                let context = state.task_ctx();
+                let hidden = derive_deletion_vectors(&files, &self.schema, &self.lake, &context);
+                for (masked, hidden) in group.iter_mut().zip(hidden.await?) {
+                    masked.hidden = hidden;
+                }
+            }
+        }
         let request = ScanRequest {
             lake: Arc::clone(&self.lake),
             schema: self.schema.clone(),
-            groups: self.groups.clone(),
+            groups,
             projection: projection.cloned(),
             filter: None,
             filter_rows: false,

@@ -8,7 +8,7 @@ use arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use paimon_scan::{FIELD_ID, LakeFile};
+use paimon_scan::{FIELD_ID, KeyEncoder, KeyRange, LakeFile, Section};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -41,7 +41,7 @@ impl Data {
             let rows = if file + 1 == files { rows - first } else { each };
             let path = directory.join(format!("data-{file}.parquet"));
             if !path.exists() {
-                write(&path, &schema, first, rows)?;
+                write(&path, &schema, Rows { first, count: rows, step: 1 })?;
             }
             all.push(LakeFile {
                 path: format!("file:{}", path.display()),
@@ -54,13 +54,65 @@ impl Data {
         Ok(Self { directory, schema, files: all })
     }
 
+    /// The files as those of a primary-key table, and one more with a newer version of every fifth row: a fifth
+    /// of the rows are superseded. The values are the same, so the answer is.
+    pub fn dirty(&self, directory: &Path) -> Result<Vec<LakeFile>> {
+        let total: u64 = self.files.iter().map(|file| file.rows).sum();
+        let newer = Rows { first: 0, count: total.div_ceil(5), step: 5 };
+        let path = directory.join(format!("newer-{total}.parquet"));
+        write(&path, &self.schema, newer)?;
+        let mut files = self.files();
+        let mut first = 0;
+        for file in &mut files {
+            let rows = Rows { first, count: file.rows, step: 1 };
+            first += file.rows;
+            (file.level, file.key_range) = (5, Some(self.keys(rows)?));
+            file.max_sequence = total as i64;
+        }
+        files.push(LakeFile {
+            path: format!("file:{}", path.display()),
+            size: path.metadata()?.len(),
+            rows: newer.count,
+            delete_rows: Some(0),
+            key_range: Some(self.keys(newer)?),
+            min_sequence: total as i64 + 1,
+            max_sequence: 2 * total as i64,
+            ..LakeFile::default()
+        });
+        let count = files.len() as u32;
+        files.iter_mut().for_each(|file| file.section = Some(Section { index: 0, files: count }));
+        Ok(files)
+    }
+
+    fn keys(&self, rows: Rows) -> Result<KeyRange> {
+        let encoder = KeyEncoder::new(KEY.map(|column| self.schema.field(column)))?;
+        let key = |row| -> Result<Vec<u8>> {
+            let row = batch(&self.schema, Rows { first: row, count: 1, step: 1 })?;
+            let columns = KEY.map(|column| Arc::clone(row.column(column)));
+            Ok(encoder.encode(&columns)?.row(0).as_ref().to_vec())
+        };
+        let last = rows.first + (rows.count - 1) * rows.step;
+        Ok(KeyRange { min: key(rows.first)?, max: key(last)? })
+    }
+
     /// The files, with every row visible.
     pub fn files(&self) -> Vec<LakeFile> {
         self.files.clone()
     }
 }
 
-fn write(path: &Path, schema: &SchemaRef, first: u64, rows: u64) -> Result<()> {
+/// The key: order and line.
+pub const KEY: [usize; 2] = [0, 3];
+
+/// Every `step`th row from `first` on.
+#[derive(Debug, Clone, Copy)]
+struct Rows {
+    first: u64,
+    count: u64,
+    step: u64,
+}
+
+fn write(path: &Path, schema: &SchemaRef, rows: Rows) -> Result<()> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(None)
@@ -70,8 +122,10 @@ fn write(path: &Path, schema: &SchemaRef, first: u64, rows: u64) -> Result<()> {
     let unfinished = path.with_extension("unfinished");
     let file = File::create(&unfinished)?;
     let mut writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
-    for start in (0..rows).step_by(BATCH as usize) {
-        writer.write(&batch(schema, first + start, BATCH.min(rows - start))?)?;
+    for start in (0..rows.count).step_by(BATCH as usize) {
+        let first = rows.first + start * rows.step;
+        writer
+            .write(&batch(schema, Rows { first, count: BATCH.min(rows.count - start), ..rows })?)?;
     }
     writer.close()?;
     Ok(std::fs::rename(unfinished, path)?)
@@ -113,8 +167,8 @@ fn mix(row: u64, column: u64) -> u64 {
     x ^ (x >> 32)
 }
 
-fn batch(schema: &SchemaRef, first: u64, count: u64) -> Result<RecordBatch> {
-    let rows = first..first + count;
+fn batch(schema: &SchemaRef, Rows { first, count, step }: Rows) -> Result<RecordBatch> {
+    let rows = (0..count).map(move |row| first + row * step);
     let below = |column: u64, bound: u64| {
         rows.clone().map(move |row| (mix(row, column) % bound) as i64).collect::<Vec<i64>>()
     };

@@ -62,6 +62,14 @@ async fn contenders(
         let files = vectors::write(data, hidden, directory)?;
         all.push(Contender::lake(hidden.name(), data, files, partitions).await?);
     }
+    let dirty = data.dirty(directory)?;
+    for (name, kept) in [("dirty-first", false), ("dirty-again", true)] {
+        let contender = Contender::dirty(name, data, dirty.clone(), kept).await?;
+        if contender.expected != all[0].expected {
+            return Err(format!("{name}: {} and {}", all[0].expected, contender.expected).into());
+        }
+        all.push(contender);
+    }
     Ok(all)
 }
 
