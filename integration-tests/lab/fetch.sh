@@ -18,9 +18,11 @@ ensure_tools() {
     local missing=()
     { command -v java && command -v javac; } >/dev/null || missing+=(openjdk-17-jdk-headless)
     command -v mvn >/dev/null || missing+=(maven)
+    # tests unpack tables that Java wrote
+    command -v xz >/dev/null || missing+=(xz-utils)
     [ ${#missing[@]} -eq 0 ] && return
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        die "missing: a JDK (17; java and javac) and Maven (mvn) are needed; please install: ${missing[*]}"
+        die "missing: a JDK (17; java and javac), Maven (mvn) and xz are needed; please install: ${missing[*]}"
     fi
     say "installing ${missing[*]} (apt-get)"
     apt-get update -qq >&2

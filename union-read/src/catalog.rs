@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
-use datafusion::error::DataFusionError;
 use fluss_scan::{FlussClient, TableInfo, TablePath};
 
 use paimon_scan::{LakeOptions, SystemTable};
 
 use crate::columns::Columns;
+use crate::database::{Tables, database};
 use crate::lake_catalog::{self, PaimonCatalog};
 use crate::lake_table::{self, LakeOnlyTable, LakePoints};
 use crate::read_point::{ReadPoint, ReadPoints};
@@ -207,9 +207,11 @@ impl FlussCatalog {
             Err(error) => Err(self.missing(&path.database, error).await),
         }
     }
+}
 
-    /// A table in the read mode, or at the version of its lake, that its name asks for.
-    pub async fn table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
+#[async_trait]
+impl Tables for FlussCatalog {
+    async fn table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
         let (name, version) = version::split(name)?;
         if let Some((base, system)) = SystemTable::split(name) {
             let path = TablePath::new(database, base);
@@ -247,32 +249,7 @@ impl CatalogProvider for FlussCatalog {
         vec![]
     }
 
-    /// A database by name; whether it exists shows when a table of it is asked for.
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        Some(Arc::new(Database { catalog: self.clone(), name: name.to_string() }))
-    }
-}
-
-#[derive(Debug)]
-struct Database {
-    catalog: FlussCatalog,
-    name: String,
-}
-
-#[async_trait]
-impl SchemaProvider for Database {
-    fn table_names(&self) -> Vec<String> {
-        vec![]
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        match self.catalog.table(&self.name, name).await {
-            Ok(table) => Ok(Some(table)),
-            Err(error) => Err(Error::into_datafusion(error)),
-        }
-    }
-
-    fn table_exist(&self, _: &str) -> bool {
-        true
+        database(self, name)
     }
 }

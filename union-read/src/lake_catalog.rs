@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
-use datafusion::error::DataFusionError;
 use fluss_scan::TablePath;
 use paimon_scan::{LakeError, LakeOptions, LakeTable, SystemTable, Version};
 
+use crate::database::{Tables, database};
 use crate::lake_table::{LakeOnlyTable, LakePoints, at, open};
 use crate::source::Connections;
 use crate::{Error, Result, version};
@@ -95,7 +95,10 @@ impl PaimonCatalog {
             _ => error,
         }
     }
+}
 
+#[async_trait]
+impl Tables for PaimonCatalog {
     async fn table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
         let (name, version) = version::split(name)?;
         if let Some((base, system)) = SystemTable::split(name) {
@@ -142,33 +145,8 @@ impl CatalogProvider for PaimonCatalog {
         vec![]
     }
 
-    /// A database by name; whether it exists shows when a table of it is asked for.
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        Some(Arc::new(Database { catalog: self.clone(), name: name.to_string() }))
-    }
-}
-
-#[derive(Debug)]
-struct Database {
-    catalog: PaimonCatalog,
-    name: String,
-}
-
-#[async_trait]
-impl SchemaProvider for Database {
-    fn table_names(&self) -> Vec<String> {
-        vec![]
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        match self.catalog.table(&self.name, name).await {
-            Ok(table) => Ok(Some(table)),
-            Err(error) => Err(Error::into_datafusion(error)),
-        }
-    }
-
-    fn table_exist(&self, _: &str) -> bool {
-        true
+        database(self, name)
     }
 }
 

@@ -17,7 +17,8 @@
 //! Read in this order:
 //!
 //! * [`source`]: which Fluss cluster and which lake, from the properties of a catalog
-//! * [`catalog`]: databases and tables of a source, as DataFusion catalogs, per statement
+//! * [`catalog`]: databases and tables of a source, as DataFusion catalogs, per statement (`database`: what
+//!   both types of catalogs share)
 //! * [`read_mode`]: `t`, `t$lake`, `t$rt`
 //! * [`columns`]: the columns of a table and where each half keeps them
 //! * [`read_point`]: the cut that a statement reads at, pinned once
@@ -38,6 +39,7 @@ pub mod bucket_read;
 pub mod catalog;
 pub mod codec;
 pub mod columns;
+mod database;
 pub mod error;
 pub mod exec;
 pub mod lake_catalog;

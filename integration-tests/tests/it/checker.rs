@@ -1,4 +1,4 @@
-//! The exactly-once checker, for a short while; `make check-answers` runs it for as long as one likes.
+//! The exactly-once checker, for a short while.
 
 use std::time::Duration;
 
