@@ -41,8 +41,11 @@ async fn the_admin_port_tells_readiness_and_metrics() {
 
 #[test]
 fn arguments_and_configuration_are_checked() {
+    // the default data directory is below the working directory
+    let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {
         let mut command = std::process::Command::new(deployment::binary().unwrap());
+        command.current_dir(directory.path());
         let output = command.args(arguments).envs(environment.iter().copied()).output().unwrap();
         let told = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&told).into_owned())
