@@ -21,6 +21,12 @@ use crate::schema::field_id;
 /// Why a file's column cannot be read as the table's; `None` when it can.
 pub(crate) fn obstacle(from: &Field, to: &Field) -> Option<String> {
     match (from.data_type(), to.data_type()) {
+        (DataType::Struct(from), DataType::Struct(_))
+            if !from.is_empty() && from.iter().all(|field| field_id(field).is_none()) =>
+        {
+            // nothing of it would be found, and all of it be null
+            Some(format!("fields of {:?} have no field ids in the file", to.name()))
+        }
         (DataType::Struct(from), DataType::Struct(to)) => {
             to.iter().find_map(|to| match child(from, to) {
                 Some(position) => obstacle(&from[position], to),

@@ -3,6 +3,7 @@
 use prost::Message;
 
 use crate::error::{LakeError, Result};
+use crate::written_names::FieldName;
 
 /// One data file of a bucket. Encodes with [`LakeFile::to_bytes`].
 #[derive(Clone, PartialEq, Message)]
@@ -49,6 +50,10 @@ pub struct LakeFile {
     /// Set when the file is read by the `paimon` crate's own reader.
     #[prost(message, optional, tag = "14")]
     pub foreign: Option<Foreign>,
+    /// What its columns are called in it, where the names of now would be other columns. Counts only if the
+    /// file has no field ids.
+    #[prost(message, repeated, tag = "15")]
+    pub names: Vec<FieldName>,
 }
 
 /// Rows `first..end` of a file: what is read of it in one place. Never empty.

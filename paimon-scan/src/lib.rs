@@ -4,7 +4,7 @@
 //! (names → tables), `version` (their earlier states), `system` (what is known of them, as rows), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files; `live` keeps them for the next one), `section`
-//! (which files overlap), `file` (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
+//! (which files overlap), `file` (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id` (`written_names` where there are none),
 //! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata: catalog, schemas, snapshots, manifests. Its Arrow types
@@ -44,6 +44,7 @@ mod section;
 mod source;
 mod system;
 mod version;
+mod written_names;
 
 pub use bucket::{LakeBucket, LakePlan};
 pub use catalog::{LakeCatalog, LakeTable};
@@ -63,3 +64,4 @@ pub use schema::{FIELD_ID, LakeSchema, SystemColumns, TableKind};
 pub use source::LakeSource;
 pub use system::SystemTable;
 pub use version::Version;
+pub use written_names::FieldName;

@@ -28,6 +28,8 @@ use crate::file::LakeFile;
 use crate::foreign;
 use crate::live::{Before, LiveFiles, SnapshotFiles, Surroundings, TableId};
 use crate::schema::TableKind;
+use crate::written_names;
+use convert::StaleNames;
 pub(crate) use folder::Folders;
 
 /// How long the storage may take for all manifests of a snapshot.
@@ -129,13 +131,16 @@ impl LakeTable {
         for before in nearest.into_iter().chain([Before::Nothing]) {
             let changes = self.changes(snapshot, &before.unread(&manifests)).await?;
             let added = changes.iter().map(|change| change.entry.file().schema_id);
-            let schemas = before.schema_ids().into_iter().chain(added).collect();
+            let schemas: HashSet<i64> = before.schema_ids().into_iter().chain(added).collect();
+            let stale = self.stale_names(&schemas).await?;
             let around = Surroundings {
                 kind: self.schema.kind,
                 unmarked: &self.unmarked(schemas).await?,
                 vectors: &vectors,
                 partition: &|partition| self.partition(&self.row(partition)?),
-                file: &|partition, bucket, meta| self.file_in(folders, partition, bucket, meta),
+                file: &|partition, bucket, meta| {
+                    self.file_in(folders, partition, bucket, meta, &stale)
+                },
             };
             let from = before.name();
             if let Some(live) = LiveFiles::advance(before, &manifests, changes, &around)? {
@@ -152,11 +157,12 @@ impl LakeTable {
         partition: &[u8],
         bucket: i32,
         meta: &DataFileMeta,
+        stale: &StaleNames,
     ) -> Result<LakeFile> {
         let partition = self.row(partition)?;
         let folder = folders.bucket(&partition, bucket)?;
         let place = foreign::Place { partition: &partition, bucket, folder: &folder };
-        self.file(meta.data_file_path(&folder), meta, &place)
+        self.file(meta.data_file_path(&folder), meta, &place, stale)
     }
 
     pub(crate) fn row(&self, bytes: &[u8]) -> Result<BinaryRow> {
@@ -171,6 +177,20 @@ impl LakeTable {
             evolution::check(&self.name, &old, self.table.schema())?;
         }
         Ok(())
+    }
+
+    /// Names of columns in those of these schemas that called one otherwise than the schema of now.
+    async fn stale_names(&self, ids: &HashSet<i64>) -> Result<StaleNames> {
+        let now = written_names::of(self.table.schema().fields());
+        let mut stale = StaleNames::new();
+        for id in ids.iter().filter(|id| **id != self.schema.id) {
+            let old = self.table.schema_manager().schema(*id).await;
+            let old = written_names::of(old.map_err(|error| self.error(error, None))?.fields());
+            if written_names::are_stale(&old, &now) {
+                stale.insert(*id, old);
+            }
+        }
+        Ok(stale)
     }
 
     /// Of these schemas those whose files are older than the deletion vectors that the table has now.

@@ -28,6 +28,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use crate::error::LakeError;
+use crate::written_names::{self, WrittenNames};
 
 /// What the footer cache is told as the time of change of every file in a store: another one for each store.
 pub(crate) fn version(store: &ObjectStoreUrl) -> DateTime<Utc> {
@@ -58,8 +59,9 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
     ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
         let path = file.object_meta.location.clone();
         let by_page = file.extension::<ByPage>().is_some();
+        let names = file.extension::<WrittenNames>().cloned();
         let inner = self.cached.create_reader(partition, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path, by_page }))
+        Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path, by_page, names }))
     }
 }
 
@@ -68,6 +70,7 @@ struct LakeFileReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     by_page: bool,
+    names: Option<WrittenNames>,
 }
 
 async fn explain<T>(store: &dyn ObjectStore, path: &Path, result: Result<T>) -> Result<T> {
@@ -105,7 +108,11 @@ impl AsyncFileReader for LakeFileReader {
             let pages = options.filter(|_| self.by_page).cloned();
             let pages = pages.map(|all| all.with_page_index_policy(PageIndexPolicy::Optional));
             let result = self.inner.get_metadata(pages.as_ref().or(options)).await;
-            explain(&self.store, &self.path, result).await
+            let footer = explain(&self.store, &self.path, result).await?;
+            Ok(match &self.names {
+                Some(names) => written_names::identify(footer, &names.0)?,
+                None => footer,
+            })
         }
         .boxed()
     }

@@ -31,6 +31,7 @@ use crate::options::storage::{self, Storage};
 use crate::reader::{self, LakeReaderFactory};
 use crate::schema::{LakeSchema, field_id};
 use crate::source::{DeletionVectors, FileMask, LakeSource};
+use crate::written_names::{self, WrittenNames};
 
 /// Read at once from the end of a file that is opened for the first time: most footers are shorter, and with
 /// a store far away a second read costs more than the bytes.
@@ -169,7 +170,8 @@ impl Placed {
         let first = request.groups.iter().flatten().next();
         let path = first.map_or(request.lake.warehouse(), |masked| &masked.file.path);
         let storage = Storage::of(path, &request.lake)?;
-        let place = |masked: &MaskedFile| place(masked, request, columns, &storage);
+        let names = WrittenNames(Arc::new(written_names::of_arrow(columns.fields())));
+        let place = |masked: &MaskedFile| place(masked, request, columns, &names, &storage);
         let groups = request
             .groups
             .iter()
@@ -207,6 +209,7 @@ fn place(
     masked: &MaskedFile,
     request: &ScanRequest,
     columns: &SchemaRef,
+    names: &WrittenNames,
     storage: &Storage,
 ) -> Result<PartitionedFile> {
     let file = &masked.file;
@@ -240,7 +243,9 @@ fn place(
         version: None,
     };
     let statistics = file_statistics(file, &mask, columns);
-    Ok(PartitionedFile::new_from_meta(meta).with_extension(mask).with_statistics(statistics))
+    let placed = PartitionedFile::new_from_meta(meta).with_extension(mask);
+    let names = WrittenNames::of(&file.names, names);
+    Ok(placed.with_extension(names).with_statistics(statistics))
 }
 
 fn file_statistics(file: &LakeFile, mask: &FileMask, columns: &SchemaRef) -> Arc<Statistics> {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rewrites tests/warehouse, tests/expected and tests/matrix with Java Paimon. Needs a JDK 17 and Maven; the tests themselves need neither.
+# Rewrites tests/warehouse, tests/expected and tests/matrix with Java Paimon and pypaimon. Needs a JDK 17, Maven and Python 3; the tests themselves need neither.
 #
 #   regenerate.sh          everything
 #   regenerate.sh matrix   tests/matrix alone (needs xz)
@@ -23,13 +23,24 @@ if [ "${1:-all}" != matrix ]; then
     rm -rf ../tests/warehouse ../tests/expected
     run 1.3.1 Generate ../tests
 fi
-# matrix VERSION [all]: as an archive, the same bytes from the same files
+# pack FOLDER NAME: as an archive, the same bytes from the same files
+pack() {
+    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$1" -cf - . | xz -9 > "../tests/matrix/$2.tar.xz"
+}
+# matrix VERSION [all]: by Java
 matrix() {
     local folder=$target/matrix-$1
     rm -rf "$folder"
     run "$1" Matrix "$folder" "${@:2}"
-    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$folder" -cf - . | xz -9 > "../tests/matrix/$1.tar.xz"
+    pack "$folder" "$1"
 }
 matrix 1.3.1
 # the newer one in every file format
 matrix 1.4.2 all
+# by Python, as Java reads it
+folder=$target/matrix-pypaimon python=$target/pypaimon
+rm -rf "$folder"
+[ -d "$python" ] || { python3 -m venv "$python"; "$python/bin/pip" install -q pypaimon==2.1.0; }
+"$python/bin/python" src/tables.py "$folder"
+run 1.4.2 Expect "$folder"
+pack "$folder" pypaimon-2.1.0

@@ -1,5 +1,7 @@
 //! What manifests say of files and partitions, as the engine's values.
 
+use std::collections::HashMap;
+
 use arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use paimon::spec::{BinaryRow, DataFileMeta};
@@ -11,6 +13,10 @@ use crate::file::{KeyRange, LakeFile};
 use crate::foreign;
 use crate::key::KeyEncoder;
 use crate::schema::TableKind;
+use crate::written_names::FieldName;
+
+/// Names of columns, by earlier schemas in which they were called otherwise.
+pub(super) type StaleNames = HashMap<i64, Vec<FieldName>>;
 
 impl LakeTable {
     /// What a manifest says of a file, without deletion vector and section.
@@ -19,6 +25,7 @@ impl LakeTable {
         path: String,
         meta: &DataFileMeta,
         place: &foreign::Place<'_>,
+        stale: &StaleNames,
     ) -> Result<LakeFile> {
         let refuse = |what: String| LakeError::unsupported(&self.name, what);
         if !foreign::is_known(&path) {
@@ -43,6 +50,8 @@ impl LakeTable {
             max_sequence: meta.max_sequence_number,
             delete_rows: match (self.schema.kind, meta.delete_row_count) {
                 (TableKind::Append, _) => Some(0),
+                // pypaimon counts none where there are some; Java's reader goes by counts above level 0 alone
+                _ if meta.level == 0 => None,
                 (_, Some(deletes)) => Some(count(deletes, "delete count")?),
                 (_, None) => None,
             },
@@ -50,6 +59,7 @@ impl LakeTable {
             deletion_vector: None,
             section: None,
             slice: None,
+            names: stale.get(&meta.schema_id).cloned().unwrap_or_default(),
             foreign: place.part(&self.table, &self.schema, &path, meta)?,
             bounds: bounds::of_file(meta, self.table.schema(), &self.schema),
             path,

@@ -30,6 +30,7 @@ impl LakeTable {
         let metas = || plan.splits().iter().flat_map(|split| split.data_files());
         let schemas: HashSet<i64> = metas().map(|meta| meta.schema_id).collect();
         self.check_schemas(schemas.clone()).await?;
+        let stale = self.stale_names(&schemas).await?;
         let unmarked = self.unmarked(schemas).await?;
         self.check_complete(
             snapshot,
@@ -54,7 +55,7 @@ impl LakeTable {
                     bucket: split.bucket(),
                     folder: split.bucket_path(),
                 };
-                let mut file = self.file(split.data_file_path(meta), meta, &place)?;
+                let mut file = self.file(split.data_file_path(meta), meta, &place, &stale)?;
                 let vector = split.deletion_file_for_data_file_index(position);
                 file.deletion_vector = vector.map(deletion_vector).transpose()?;
                 file.validate()?;
