@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use paimon::FileSystemCatalog;
 use paimon::catalog::{Catalog, Identifier};
 use paimon::spec::Snapshot;
-use paimon::{FileSystemCatalog, Options};
 
 use crate::declared::Declared;
 use crate::error::{LakeError, Result};
@@ -15,12 +15,15 @@ use crate::live::PlanCache;
 use crate::options::LakeOptions;
 use crate::options::storage;
 use crate::refusal;
+use crate::rest::{Loaded, RestServers, Served};
 use crate::schema::LakeSchema;
 
 /// How long the storage may take to name databases and tables, which it is asked for one by one.
 const LIST: Duration = Duration::from_secs(30);
 /// How long it may take to find one table's schema.
 pub(crate) const LOOK_UP: Duration = Duration::from_secs(10);
+/// The same where a server is asked, each question of which has a deadline of its own.
+const ASK: Duration = Duration::from_secs(60);
 
 /// Waits for the metadata reader, which has no deadlines of its own.
 pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -28,12 +31,19 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// A Paimon catalog on a file system or object store. Cheap to clone.
+/// A Paimon catalog on a file system or object store, or behind a REST server. Cheap to clone.
 #[derive(Clone)]
 pub struct LakeCatalog {
-    catalog: Arc<FileSystemCatalog>,
+    metastore: Metastore,
     options: Arc<LakeOptions>,
     kept: Arc<PlanCache>,
+}
+
+/// Who names the tables.
+#[derive(Clone)]
+enum Metastore {
+    Files(Arc<FileSystemCatalog>),
+    Rest(Arc<RestServers>),
 }
 
 /// One table as one of its schemas defines it, the latest one unless [`LakeTable::at`] chose another. Plans
@@ -47,22 +57,21 @@ pub struct LakeTable {
     pub(crate) kept: Arc<PlanCache>,
     /// The snapshot that is read in place of the latest one.
     pub(crate) pinned: Option<Arc<Snapshot>>,
+    /// Where the latest snapshot is asked for, if a server knows it.
+    pub(crate) served: Option<Served>,
 }
 
 impl LakeCatalog {
-    /// Opens the catalog; touches no storage.
+    /// Opens the catalog; touches no storage and asks no server.
     ///
     /// # Errors
     /// `Option` when Paimon does not take the options.
     pub fn open(options: &LakeOptions) -> Result<Self> {
-        let mut paimon = Options::new();
-        for (key, value) in storage::defaults(options)?.into_iter().chain(options.iter()) {
-            paimon.set(key, value);
-        }
-        let catalog = FileSystemCatalog::new(paimon)
-            .map_err(|error| LakeError::from_paimon(error, "catalog", None))?;
-        let options = Arc::new(options.clone());
-        Ok(Self { catalog: Arc::new(catalog), options, kept: Arc::default() })
+        let metastore = match options.is_rest() {
+            true => Metastore::Rest(Arc::default()),
+            false => Metastore::Files(Arc::new(file_system(options)?)),
+        };
+        Ok(Self { metastore, options: Arc::new(options.clone()), kept: Arc::default() })
     }
 
     /// Keeps plans in a cache that other catalogs use too.
@@ -72,19 +81,19 @@ impl LakeCatalog {
         self
     }
 
-    /// How the metadata reader reaches files.
-    pub(crate) fn files(&self) -> &paimon::io::FileIO {
-        self.catalog.file_io()
-    }
-
     /// Databases of the lake.
     ///
     /// # Errors
     /// `Unavailable` when the storage does not answer.
     pub async fn list_databases(&self) -> Result<Vec<String>> {
         within(LIST, async {
-            let names = self.catalog.list_databases().await;
-            names.map_err(|error| LakeError::from_paimon(error, "catalog", None))
+            match &self.metastore {
+                Metastore::Rest(servers) => servers.server(&self.options)?.databases().await,
+                Metastore::Files(catalog) => {
+                    let names = catalog.list_databases().await;
+                    names.map_err(|error| LakeError::from_paimon(error, "catalog", None))
+                }
+            }
         })
         .await
     }
@@ -95,8 +104,13 @@ impl LakeCatalog {
     /// `NotFound` for an unknown database, `Unavailable` when the storage does not answer.
     pub async fn list_tables(&self, database: &str) -> Result<Vec<String>> {
         within(LIST, async {
-            let names = self.catalog.list_tables(database).await;
-            names.map_err(|error| LakeError::from_paimon(error, database, None))
+            match &self.metastore {
+                Metastore::Rest(servers) => servers.server(&self.options)?.tables(database).await,
+                Metastore::Files(catalog) => {
+                    let names = catalog.list_tables(database).await;
+                    names.map_err(|error| LakeError::from_paimon(error, database, None))
+                }
+            }
         })
         .await
     }
@@ -111,16 +125,34 @@ impl LakeCatalog {
         if name.contains('$') {
             return Err(LakeError::NotFound { what: format!("table {full}") });
         }
-        let table = within(LOOK_UP, async {
-            let table = self.catalog.get_table(&Identifier::new(database, name)).await;
-            table.map_err(|error| LakeError::from_paimon(error, &full, None))
-        });
-        let table = table.await?;
+        let (table, options, served) = match &self.metastore {
+            Metastore::Rest(servers) => {
+                let loaded = within(ASK, servers.load(&self.options, database, name)).await?;
+                let Loaded { table, options, served } = loaded;
+                (table, options, Some(served))
+            }
+            Metastore::Files(catalog) => {
+                let table = within(LOOK_UP, async {
+                    let table = catalog.get_table(&Identifier::new(database, name)).await;
+                    table.map_err(|error| LakeError::from_paimon(error, &full, None))
+                });
+                (table.await?, Arc::clone(&self.options), None)
+            }
+        };
         let kind = refusal::kind_of(&full, table.schema())?;
         let schema = LakeSchema::of(&full, table.schema(), kind)?;
-        let (options, kept) = (Arc::clone(&self.options), Arc::clone(&self.kept));
-        Ok(LakeTable { table, name: full, schema, options, kept, pinned: None })
+        let kept = Arc::clone(&self.kept);
+        Ok(LakeTable { table, name: full, schema, options, kept, pinned: None, served })
     }
+}
+
+/// The metadata reader's own catalog.
+pub(crate) fn file_system(options: &LakeOptions) -> Result<FileSystemCatalog> {
+    let mut paimon = options.to_paimon();
+    if let Some((key, value)) = storage::defaults(options)? {
+        paimon.set(key, value);
+    }
+    FileSystemCatalog::new(paimon).map_err(|error| LakeError::from_paimon(error, "catalog", None))
 }
 
 impl fmt::Debug for LakeCatalog {
@@ -156,9 +188,18 @@ impl LakeTable {
         self.table.schema().fields().iter().map(Declared::of).collect()
     }
 
-    /// Where the table's files are opened.
+    /// What opens the table's files; of a REST server's table not what opens the catalog.
     pub fn lake(&self) -> &Arc<LakeOptions> {
         &self.options
+    }
+
+    /// The latest snapshot; `None` before the first commit.
+    pub(crate) async fn latest(&self) -> Result<Option<Snapshot>> {
+        if let Some(served) = &self.served {
+            return served.snapshot().await;
+        }
+        let found = self.table.snapshot_manager().get_latest_snapshot().await;
+        found.map_err(|error| LakeError::from_paimon(error, &self.name, None))
     }
 }
 

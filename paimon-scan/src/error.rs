@@ -54,7 +54,10 @@ pub enum LakeError {
         /// What contradicts what.
         what: String,
     },
-    /// The storage does not answer or refuses.
+    /// A catalog's server refuses the credentials. Tell the user.
+    #[error("the lake refuses: {0}")]
+    Denied(String),
+    /// The storage or a catalog's server does not answer or refuses.
     #[error("the lake cannot be reached: {0}")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// The engine stopped: out of memory, cancelled, or an error while reading.
@@ -133,6 +136,13 @@ impl LakeError {
     pub(crate) fn from_store(error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { path, .. } => Self::FileGone { path },
+            // of a store of ours
+            object_store::Error::Generic { source, .. } if source.is::<Self>() => {
+                match source.downcast::<Self>() {
+                    Ok(inner) => *inner,
+                    Err(other) => Self::Unavailable(other),
+                }
+            }
             other => Self::Unavailable(Box::new(other)),
         }
     }

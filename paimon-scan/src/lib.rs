@@ -1,7 +1,7 @@
 //! The lake half of a union read: Paimon tables read as Arrow batches by DataFusion's own Parquet reader.
 //!
 //! Reading order: `options` (where a lake is; below it `storage`, how its bytes are reached), `catalog`
-//! (names → tables), `version` (their earlier states), `system` (what is known of them, as rows), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
+//! (names → tables; `rest`, where a server names them), `version` (their earlier states), `system` (what is known of them, as rows), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files; `live` keeps them for the next one), `section`
 //! (which files overlap), `file` (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id` (`written_names` where there are none),
@@ -38,6 +38,7 @@ mod positions;
 mod reader;
 mod refusal;
 mod resolve;
+mod rest;
 mod scan;
 mod schema;
 mod section;
@@ -59,6 +60,7 @@ pub use live::PlanCache;
 pub use merge_rules::{MergeEngine, MergeRules};
 pub use options::LakeOptions;
 pub use resolve::derive_deletion_vectors;
+pub use rest::RestServers;
 pub use scan::{MaskedFile, ScanRequest};
 pub use schema::{FIELD_ID, LakeSchema, SystemColumns, TableKind};
 pub use source::LakeSource;

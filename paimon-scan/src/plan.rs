@@ -56,11 +56,13 @@ impl LakeTable {
     async fn plan_as(&self, snapshot_id: Option<i64>, anew: bool) -> Result<LakePlan> {
         let snapshots = self.table.snapshot_manager();
         let found = match (snapshot_id, &self.pinned) {
-            (Some(id), _) => snapshots.get_snapshot(id).await.map(Some),
-            (None, Some(pinned)) => Ok(Some(pinned.as_ref().clone())),
-            (None, None) => snapshots.get_latest_snapshot().await,
+            (Some(id), _) => {
+                let found = snapshots.get_snapshot(id).await;
+                Some(found.map_err(|error| self.error(error, snapshot_id))?)
+            }
+            (None, Some(pinned)) => Some(pinned.as_ref().clone()),
+            (None, None) => self.latest().await?,
         };
-        let found = found.map_err(|error| self.error(error, snapshot_id))?;
         let function = self.options().get("bucket-function.type");
         let mut plan = LakePlan {
             snapshot_id: None,

@@ -162,7 +162,7 @@ impl<'a> Resolver<'a> {
 
     /// What the answer follows from.
     fn name(&self) -> Result<SectionName> {
-        let path = self.files.first().map_or(self.lake.warehouse(), |file| &file.path);
+        let path = self.files.first().map_or(self.lake.root(), |file| &file.path);
         let typed = |field: &Field| (field_id(field), field.data_type().clone());
         Ok(SectionName {
             store: Storage::of(path, self.lake)?.url()?.as_str().to_owned(),

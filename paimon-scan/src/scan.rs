@@ -128,7 +128,7 @@ impl Scan {
         context: &TaskContext,
     ) -> Result<Arc<dyn FileSource>> {
         let runtime = context.runtime_env();
-        let store = storage.open(&runtime)?;
+        let store = storage.open(context)?;
         let cache = runtime.cache_manager.get_file_metadata_cache();
         let reader = LakeReaderFactory {
             cached: CachedParquetFileReaderFactory::new(Arc::clone(&store), cache),
@@ -168,7 +168,7 @@ struct Placed {
 impl Placed {
     fn of(request: &ScanRequest, columns: &SchemaRef) -> Result<Self> {
         let first = request.groups.iter().flatten().next();
-        let path = first.map_or(request.lake.warehouse(), |masked| &masked.file.path);
+        let path = first.map_or(request.lake.root(), |masked| &masked.file.path);
         let storage = Storage::of(path, &request.lake)?;
         let names = WrittenNames(Arc::new(written_names::of_arrow(columns.fields())));
         let place = |masked: &MaskedFile| place(masked, request, columns, &names, &storage);

@@ -8,6 +8,7 @@ use paimon::spec::Snapshot;
 use crate::catalog::{LOOK_UP, LakeTable, within};
 use crate::error::{LakeError, Result};
 use crate::refusal;
+use crate::rest::Loaded;
 use crate::schema::LakeSchema;
 
 /// A state of a table that is not the latest one.
@@ -50,9 +51,10 @@ impl LakeTable {
                     Err(paimon::Error::SnapshotNotExist { .. }) => None,
                     found => Some(found.map_err(paimon)?),
                 },
-                Version::Time(time) => {
-                    snapshots.earlier_or_equal_time_millis(*time).await.map_err(paimon)?
-                }
+                Version::Time(time) => match self.latest_if_by(*time).await? {
+                    Some(latest) => Some(latest),
+                    None => snapshots.earlier_or_equal_time_millis(*time).await.map_err(paimon)?,
+                },
                 Version::Tag(tag) if is_name(tag) => {
                     self.table.tag_manager().get(tag).await.map_err(paimon)?
                 }
@@ -64,6 +66,17 @@ impl LakeTable {
             self.pinned(snapshot.ok_or_else(missing)?).await
         })
         .await
+    }
+
+    /// The latest snapshot that a server knows if it was committed by then: that one may not be among the files yet.
+    async fn latest_if_by(&self, time: i64) -> Result<Option<Snapshot>> {
+        let latest = match &self.served {
+            Some(served) => served.snapshot().await?,
+            None => None,
+        };
+        let by =
+            |snapshot: &Snapshot| i64::try_from(snapshot.time_millis()).is_ok_and(|t| t <= time);
+        Ok(latest.filter(by))
     }
 
     /// Options decide what the rows of a snapshot are, so they are those of its own schema: deletion vectors
@@ -82,6 +95,12 @@ impl LakeTable {
     }
 
     async fn branch(&self, name: &str) -> Result<Option<Self>> {
+        if let Some(served) = &self.served {
+            let Some(loaded) = served.branch(name).await? else { return Ok(None) };
+            let Loaded { table, options, served } = loaded;
+            let branch = self.with_table(table)?;
+            return Ok(Some(Self { options, served: Some(served), ..branch }));
+        }
         match self.table.copy_with_branch(name).await {
             Ok(table) => Ok(Some(self.with_table(table)?)),
             Err(error) => {

@@ -1,6 +1,7 @@
 //! An object store that the tests own: a folder behind the part of S3 that readers use.
 //!
-//! Path-style requests, signatures not looked at. A test can change the folder just before a request is answered.
+//! Path-style requests; of signatures only whose they are is looked at. A test can change the folder just before a
+//! request is answered.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +27,19 @@ pub struct S3 {
 struct Shared {
     folder: PathBuf,
     before_read: Mutex<BeforeRead>,
+    /// The access key and session token that are let in; anybody's when there is none.
+    only: Mutex<Option<(String, String)>>,
+}
+
+impl Shared {
+    fn lets_in(&self, headers: &HeaderMap) -> bool {
+        let of = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let only = self.only.lock();
+        only.as_ref().is_none_or(|(key, token)| {
+            of("authorization").contains(&format!("Credential={key}/"))
+                && of("x-amz-security-token") == token
+        })
+    }
 }
 
 impl Drop for S3 {
@@ -37,7 +51,7 @@ impl Drop for S3 {
 impl S3 {
     pub async fn serve(folder: PathBuf) -> Self {
         let before_read: Mutex<BeforeRead> = Mutex::new(Box::new(|_| ()));
-        let shared = Arc::new(Shared { folder, before_read });
+        let shared = Arc::new(Shared { folder, before_read, only: Mutex::default() });
         let router = Router::new()
             .route("/{bucket}", get(list))
             .route("/{bucket}/", get(list))
@@ -52,6 +66,11 @@ impl S3 {
     /// Called with the key of each object that is asked for, before it is looked up.
     pub fn before_read(&self, f: impl FnMut(&str) + Send + 'static) {
         *self.shared.before_read.lock() = Box::new(f);
+    }
+
+    /// Lets in nobody but the holder of this access key and session token.
+    pub fn let_in_only(&self, key: &str, token: &str) {
+        *self.shared.only.lock() = Some((key.to_owned(), token.to_owned()));
     }
 
     /// The properties of a catalog over the whole bucket.
@@ -72,6 +91,9 @@ async fn object(
     headers: HeaderMap,
 ) -> Response {
     (shared.before_read.lock())(&key);
+    if !shared.lets_in(&headers) {
+        return denied();
+    }
     let path = shared.folder.join(&key);
     if !path.is_file() {
         let code = "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>";
@@ -107,8 +129,20 @@ async fn object(
         .unwrap()
 }
 
+fn denied() -> Response {
+    let code = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
+    (StatusCode::FORBIDDEN, code).into_response()
+}
+
 /// ListObjectsV2, with and without a delimiter, in one page.
-async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+async fn list(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if !shared.lets_in(&headers) {
+        return denied();
+    }
     let query = query.unwrap_or_default();
     let of = |name: &str| {
         let mut pairs = url::form_urlencoded::parse(query.as_bytes());

@@ -20,10 +20,11 @@ use paimon::table::SchemaManager;
 use paimon::{DataSplit, DeletionFile, Table};
 
 use super::{cross, times};
-use crate::catalog::LakeCatalog;
+use crate::catalog::file_system;
 use crate::error::{LakeError, Result};
 use crate::file::{Foreign, LakeFile};
 use crate::options::LakeOptions;
+use crate::rest::RestServers;
 use crate::scan::{self, ScanRequest};
 use crate::schema::LakeSchema;
 
@@ -198,7 +199,10 @@ impl Read {
         let identifier = Identifier::new(of.database.as_str(), of.table.as_str());
         let (name, folder) = (identifier.full_name(), unit.split.bucket_path().to_owned());
         let failed = |error| failure(error, &name, &folder);
-        let files = LakeCatalog::open(&self.lake)?.files().clone();
+        let files = match self.lake.is_rest() {
+            true => RestServers::of(context).lasting_files(&self.lake).await?,
+            false => file_system(&self.lake)?.file_io().clone(),
+        };
         let schemas = SchemaManager::new(files.clone(), of.location.clone());
         let schema = schemas.schema(self.schema.id).await.map_err(failed)?.as_ref().clone();
         if super::rules(&schema) != of.rules {

@@ -81,6 +81,11 @@ fn translate(location: &Path, error: paimon::Error) -> Error {
         paimon::Error::IoUnexpected { source, .. } if source.kind().to_string() == "NotFound" => {
             Error::NotFound { path: location.to_string(), source }
         }
+        paimon::Error::IoUnexpected { source, .. }
+            if source.kind().to_string() == "PermissionDenied" =>
+        {
+            Error::PermissionDenied { path: location.to_string(), source }
+        }
         paimon::Error::IoUnexpected { source, .. } => Error::Generic { store: "lake", source },
         other => Error::Generic { store: "lake", source: Box::new(other) },
     }

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::TaskContext;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use crate::error::{LakeError, Result};
 use crate::options::{LakeOptions, file_io_store};
+use crate::rest::{GrantedStore, RestServers};
 
 /// Prefixes under which Paimon accepts an S3 option, and the spellings it takes for the same one.
 const S3_PREFIXES: [&str; 3] = ["fs.s3a.", "s3a.", "s3."];
@@ -38,11 +39,39 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Options that Paimon's own reader of metadata needs to find what we find without them.
 pub(crate) fn defaults(options: &LakeOptions) -> Result<Option<(&'static str, &'static str)>> {
-    Ok(match Storage::of(options.warehouse(), options)? {
+    Ok(match Storage::of(options.root(), options)? {
         Storage::S3 { options, .. } if options.get("region").is_none() => {
             Some(("s3.region", S3_REGION))
         }
         _ => None,
+    })
+}
+
+/// The same for the files of `path` under `properties`.
+pub(crate) fn default_of(
+    path: &str,
+    properties: &BTreeMap<String, String>,
+) -> Option<(&'static str, &'static str)> {
+    let is_region =
+        |name: &String| S3_PREFIXES.iter().any(|p| name.strip_prefix(p) == Some("region"));
+    let on_s3 = path.starts_with("s3://") || path.starts_with("s3a://");
+    (on_s3 && !properties.keys().any(is_region)).then_some(("s3.region", S3_REGION))
+}
+
+/// What the names of options of any storage begin with.
+pub(super) fn all_prefixes() -> impl Iterator<Item = &'static str> {
+    let others = [Scheme::Oss, Scheme::Hdfs].into_iter().flat_map(Scheme::prefixes);
+    S3_PREFIXES.iter().chain(others).copied()
+}
+
+/// Whether an option of a storage is understood.
+pub(crate) fn is_known(name: &str) -> bool {
+    let s3 = S3_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).is_some_and(|key| {
+        S3_KNOWN.contains(&key) || S3_ALIASES.iter().any(|(alias, _)| *alias == key)
+    });
+    s3 || [Scheme::Oss, Scheme::Hdfs].into_iter().any(|scheme| {
+        let key = scheme.prefixes().iter().find_map(|prefix| name.strip_prefix(prefix));
+        key.is_some_and(|key| scheme.known().contains(&key))
     })
 }
 
@@ -68,6 +97,12 @@ pub(crate) enum Storage {
         scheme: Scheme,
         authority: String,
         options: PaimonOptions,
+    },
+    /// A storage that a REST server hands out credentials for, table by table.
+    Granted {
+        scheme: String,
+        authority: String,
+        options: LakeOptions,
     },
 }
 
@@ -124,7 +159,7 @@ impl std::fmt::Debug for PaimonOptions {
 impl PaimonOptions {
     fn of(scheme: Scheme, options: &LakeOptions) -> Result<Self> {
         let mut found = BTreeMap::new();
-        for (name, value) in options.iter() {
+        for (name, value) in options.storage() {
             match scheme.prefixes().iter().find_map(|prefix| name.strip_prefix(prefix)) {
                 None => {}
                 Some(key) if scheme.known().contains(&key) => {
@@ -160,7 +195,7 @@ const S3_KNOWN: [&str; 7] = [
 impl S3Options {
     fn of(options: &LakeOptions) -> Result<Self> {
         let mut known = BTreeMap::new();
-        for (name, value) in options.iter() {
+        for (name, value) in options.storage() {
             let Some(key) = S3_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) else {
                 continue;
             };
@@ -225,16 +260,43 @@ impl Storage {
             Self::Local => Ok(ObjectStoreUrl::local_filesystem()),
             Self::S3 { bucket, options } => url("s3", options, bucket),
             Self::Paimon { scheme, authority, options } => url(scheme.name(), options, authority),
+            Self::Granted { scheme, authority, options } => url(scheme, options, authority),
         }
     }
 
-    /// The opened store, kept in `runtime` from the first use on.
-    pub(crate) fn open(&self, runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
-        let url = self.url()?;
+    /// The opened store, kept in the runtime from the first use on; those of tables of REST servers as long as the
+    /// session's [`RestServers`] keep them.
+    pub(crate) fn open(&self, context: &TaskContext) -> Result<Arc<dyn ObjectStore>> {
+        let (url, runtime) = (self.url()?, context.runtime_env());
+        if let Self::Granted { options, .. } = self {
+            return RestServers::of(context)
+                .store(&url, &runtime, || self.open_granted(options, context));
+        }
         if let Ok(store) = runtime.object_store(&url) {
             return Ok(store);
         }
-        let store = match self {
+        let store = self.open_now()?;
+        runtime.register_object_store(url.as_ref(), Arc::clone(&store));
+        Ok(store)
+    }
+
+    fn open_granted(
+        &self,
+        options: &LakeOptions,
+        context: &TaskContext,
+    ) -> Result<Arc<dyn ObjectStore>> {
+        let grant = RestServers::of(context).grant(options)?;
+        Ok(Arc::new(GrantedStore::new(grant, self.clone())))
+    }
+
+    /// The store that holds the same files, opened with these options in place of a server's grant.
+    pub(crate) fn open_with(&self, options: &LakeOptions) -> Result<Arc<dyn ObjectStore>> {
+        let Self::Granted { scheme, authority, .. } = self else { return self.open_now() };
+        Self::of(&format!("{scheme}://{authority}/"), options)?.open_now()
+    }
+
+    fn open_now(&self) -> Result<Arc<dyn ObjectStore>> {
+        Ok(match self {
             Self::Local => Arc::new(object_store::local::LocalFileSystem::new()),
             Self::S3 { bucket, options } => options.open(bucket)?,
             Self::Paimon { scheme, authority, options } => {
@@ -242,9 +304,8 @@ impl Storage {
                 let opened = file_io_store::open(root, options.0.clone());
                 opened.map_err(|error| LakeError::from_paimon(error, "storage", None))?
             }
-        };
-        runtime.register_object_store(url.as_ref(), Arc::clone(&store));
-        Ok(store)
+            Self::Granted { .. } => return Err(LakeError::corrupt("a grant without its server")),
+        })
     }
 }
 
@@ -268,6 +329,15 @@ pub(crate) fn locate(path: &str, options: &LakeOptions) -> Result<(Storage, Path
     match scheme {
         "file" if rest.starts_with('/') => {
             Ok((Storage::Local, parse(path, rest.trim_start_matches('/'))?))
+        }
+        "s3" | "s3a" | "oss" | "hdfs" if options.table().is_some_and(|table| table.granted) => {
+            let (authority, key) = authority(path, rest)?;
+            let storage = Storage::Granted {
+                scheme: if scheme == "s3a" { "s3" } else { scheme }.to_owned(),
+                authority: authority.to_owned(),
+                options: options.clone(),
+            };
+            Ok((storage, parse(path, key)?))
         }
         "s3" | "s3a" => {
             let (bucket, key) = authority(path, rest)?;
@@ -336,9 +406,9 @@ mod tests {
         let known = options("fs.oss.securityToken", "not-to-be-seen").unwrap();
         let (storage, inside) = locate("oss://bucket/lake/t/f", &known).unwrap();
         assert_eq!(inside.as_ref(), "lake/t/f");
-        let runtime = RuntimeEnv::default();
-        let store = storage.open(&runtime).unwrap();
-        assert!(Arc::ptr_eq(&store, &storage.open(&runtime).unwrap()));
+        let context = TaskContext::default();
+        let store = storage.open(&context).unwrap();
+        assert!(Arc::ptr_eq(&store, &storage.open(&context).unwrap()));
         let shown = format!("{storage:?} {store:?} {store} {known:?}");
         assert!(!shown.contains("not-to-be-seen"), "{shown}");
         assert!(options("fs.oss.unheard", "of").is_err());
@@ -356,9 +426,9 @@ mod tests {
         let (one, two) = (with("http://one:9000"), with("http://two:9000"));
         assert_ne!(one.url().unwrap(), two.url().unwrap());
         assert_eq!(one.url().unwrap(), with("http://one:9000").url().unwrap());
-        let runtime = RuntimeEnv::default();
-        let store = one.open(&runtime).unwrap();
-        assert!(Arc::ptr_eq(&store, &one.open(&runtime).unwrap()));
-        assert!(!Arc::ptr_eq(&store, &two.open(&runtime).unwrap()));
+        let context = TaskContext::default();
+        let store = one.open(&context).unwrap();
+        assert!(Arc::ptr_eq(&store, &one.open(&context).unwrap()));
+        assert!(!Arc::ptr_eq(&store, &two.open(&context).unwrap()));
     }
 }

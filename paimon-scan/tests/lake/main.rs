@@ -13,7 +13,12 @@ mod oracle;
 mod planning;
 mod provider;
 mod refusals;
+mod rest;
+mod rest_server;
 mod rows;
+#[allow(dead_code)]
+#[path = "../../../integration-tests/tests/it/s3.rs"]
+mod s3;
 mod system;
 mod traps;
 mod versions;
