@@ -146,6 +146,7 @@ impl From<paimon_scan::LakeError> for Error {
         match error {
             E::Unsupported { .. } => Error::Unsupported(message),
             E::Option { .. } => Error::Properties(message),
+            E::Denied(_) => Error::Denied(message),
             // Fluss names the snapshot, so a table that the lake does not have is the lake's fault
             E::NotFound { .. } | E::Corrupt { .. } => Error::Corrupt(message),
             _ => Error::Unavailable(message),
@@ -162,6 +163,7 @@ impl Error {
                 lake if lake.is_expired() => Error::ReadPointGone(message),
                 paimon_scan::LakeError::Unsupported { .. } => Error::Unsupported(message),
                 paimon_scan::LakeError::Unavailable(_) => Error::Unavailable(message),
+                paimon_scan::LakeError::Denied(_) => Error::Denied(message),
                 _ => Error::Corrupt(message),
             };
         }

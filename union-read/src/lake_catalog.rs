@@ -24,12 +24,17 @@ const KNOWN: [&str; 2] = ["metastore", "warehouse"];
 /// anonymous connection.
 pub fn options_of(properties: &BTreeMap<String, String>) -> Result<LakeOptions> {
     let options = properties.iter().filter(|(key, _)| *key != "type");
-    let warehouse = properties.get("warehouse").map_or("", String::as_str);
-    let of_storage = LakeOptions::prefixes_of_storage(warehouse);
+    let of = |key: &str| properties.get(key).map_or("", String::as_str);
+    let known = LakeOptions::known_of_metastore(of("metastore"));
+    let of_storage = match of("metastore") {
+        // its server tells where tables are
+        "rest" => LakeOptions::prefixes_of_storages(),
+        _ => LakeOptions::prefixes_of_storage(of("warehouse")).to_vec(),
+    };
     for (key, _) in options.clone() {
         // those of a storage that the lake is not on would be ignored, right or mistyped
         let storage = of_storage.iter().any(|prefix| key.starts_with(prefix));
-        if !storage && !KNOWN.contains(&key.as_str()) {
+        if !storage && !KNOWN.contains(&key.as_str()) && !known.contains(&key.as_str()) {
             return Err(Error::Properties(format!("Unknown property '{key}'.")));
         }
     }
@@ -166,7 +171,8 @@ mod tests {
             ("s3.secretkey", "hidden", "s3.secretkey"),
             ("wharehouse", "/w", "wharehouse"),
             ("metastore", "hive", "hive"),
-            ("metastore", "rest", "rest"),
+            ("metastore", "rest", "uri"),
+            ("uri", "http://h", "uri"),
             ("warehouse", "gs://bucket/w", "gs"),
             ("warehouse", "hdfs://host/w", "hdfs"),
         ] {
@@ -176,5 +182,18 @@ mod tests {
             assert!(error.contains(named) && !error.contains("hidden"), "{error}");
         }
         assert!(read(&[("type", "paimon")]).unwrap_err().to_string().contains("warehouse"));
+        let rest = [
+            ("metastore", "rest"),
+            ("warehouse", "w"),
+            ("uri", "http://h"),
+            ("token.provider", "bear"),
+            ("token", "hidden"),
+        ];
+        assert!(read(&rest).unwrap().is_rest());
+        for key in ["tokens", "dlf.token-loader", "s3.secretkey", "gs.key"] {
+            let error = read(&[rest.as_slice(), &[(key, "hidden")]].concat()).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(key) && !error.contains("hidden"), "{error}");
+        }
     }
 }

@@ -33,8 +33,8 @@ pub struct ReadPoint {
 /// The lake's side of the cut.
 #[derive(Debug)]
 pub struct LakeCut {
-    /// Where the lake is.
-    pub options: LakeOptions,
+    /// What opens the table's files in the lake.
+    pub options: Arc<LakeOptions>,
     /// The snapshot.
     pub snapshot_id: i64,
     /// Its files.
@@ -157,6 +157,7 @@ impl ReadPoint {
         let catalog = self.connections.lake(&options)?;
         let table = catalog.table(&self.info.path.database, &self.info.path.table).await?;
         let plan = Arc::new(table.plan(Some(snapshot_id)).await?);
+        let options = Arc::clone(table.lake());
         Ok(Some(LakeCut { options, snapshot_id, plan, offsets }))
     }
 

@@ -37,7 +37,7 @@ use datafusion_proto::physical_plan::{DeduplicatingProtoConverter, PhysicalExten
 use proto::failure::{Failure, Kind};
 use proto::v1::Query;
 use tokio::sync::mpsc;
-use union_read::{DeletionVectorCache, DerivedVectorCache};
+use union_read::{DeletionVectorCache, DerivedVectorCache, RestServers};
 use url::Url;
 
 use crate::config::Backend as Section;
@@ -73,10 +73,12 @@ impl Engine {
         let vectors = Arc::new(DeletionVectorCache::new(bytes));
         let bytes = section.lake_derived_vector_cache_bytes_max;
         let derived = Arc::new(DerivedVectorCache::new(bytes));
+        let servers = Arc::new(RestServers::default());
         let sessions = WorkerSessions::new(
             Arc::clone(&runtime),
             Arc::clone(&vectors),
             Arc::clone(&derived),
+            Arc::clone(&servers),
             Arc::clone(&codec),
             channels.clone(),
             Arc::clone(&statements),
@@ -95,6 +97,7 @@ impl Engine {
         let mut template = builder.build();
         template.config_mut().set_extension(vectors);
         template.config_mut().set_extension(derived);
+        template.config_mut().set_extension(servers);
         Self { worker, template, leaf, statements, section }
     }
 

@@ -19,7 +19,7 @@ use datafusion_proto::bytes::{
 use datafusion_proto::physical_plan::{DeduplicatingProtoConverter, PhysicalExtensionCodec};
 use proto::v1::Options;
 use union_read::exec::Stop;
-use union_read::{DeletionVectorCache, DerivedVectorCache};
+use union_read::{DeletionVectorCache, DerivedVectorCache, RestServers};
 
 use super::channels::Channels;
 use crate::statements::Statements;
@@ -76,6 +76,7 @@ pub(super) struct WorkerSessions {
     template: Arc<SessionState>,
     vectors: Arc<DeletionVectorCache>,
     derived: Arc<DerivedVectorCache>,
+    servers: Arc<RestServers>,
     codec: Arc<dyn PhysicalExtensionCodec>,
     channels: Channels,
     statements: Arc<Statements>,
@@ -86,12 +87,14 @@ impl WorkerSessions {
         runtime: Arc<RuntimeEnv>,
         vectors: Arc<DeletionVectorCache>,
         derived: Arc<DerivedVectorCache>,
+        servers: Arc<RestServers>,
         codec: Arc<dyn PhysicalExtensionCodec>,
         channels: Channels,
         statements: Arc<Statements>,
     ) -> Self {
         let template = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime);
-        Self { template: Arc::new(template.build()), vectors, derived, codec, channels, statements }
+        let template = Arc::new(template.build());
+        Self { template, vectors, derived, servers, codec, channels, statements }
     }
 }
 
@@ -110,6 +113,7 @@ impl WorkerSessionBuilder for WorkerSessions {
         apply(&mut config, &options, stop);
         config.set_extension(Arc::clone(&self.vectors));
         config.set_extension(Arc::clone(&self.derived));
+        config.set_extension(Arc::clone(&self.servers));
         config.set_distributed_user_codec_arc(Arc::clone(&self.codec));
         config.set_distributed_channel_resolver(self.channels.clone());
         config.set_distributed_worker_plan_rewrite_handler(detach);

@@ -63,7 +63,7 @@ impl TableScan {
     ) -> Result<Self> {
         let lake = point.lake().await?;
         let lake = lake.map(|cut| LakeSide {
-            options: Arc::new(cut.options.clone()),
+            options: Arc::clone(&cut.options),
             schema: cut.plan.schema.clone(),
             snapshot_id: Some(cut.snapshot_id),
         });
