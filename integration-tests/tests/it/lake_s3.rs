@@ -11,7 +11,7 @@ use crate::s3::S3;
 use crate::union_read::millrace;
 
 /// Tables that Java wrote.
-fn warehouse() -> PathBuf {
+pub fn warehouse() -> PathBuf {
     package_directory().join("../paimon-scan/tests/warehouse")
 }
 
@@ -27,13 +27,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn read(millrace: &Deployment, sql: &str) -> mysql_async::Result<Rows> {
+pub async fn read(millrace: &Deployment, sql: &str) -> mysql_async::Result<Rows> {
     let mut rows = millrace.sql(sql).await?;
     rows.sort();
     Ok(rows)
 }
 
-async fn create_catalog(millrace: &Deployment, name: &str, properties: &str) {
+pub async fn create_catalog(millrace: &Deployment, name: &str, properties: &str) {
     let sql = format!("CREATE EXTERNAL CATALOG {name} PROPERTIES ({properties})");
     millrace.sql(&sql).await.unwrap();
 }

@@ -5,9 +5,13 @@ mod clients;
 mod cluster;
 mod faults;
 mod lake;
+mod lake_rest;
 mod lake_s3;
 mod lookup;
 mod process;
+#[allow(dead_code)]
+#[path = "../../../paimon-scan/tests/lake/rest_server.rs"]
+mod rest_server;
 mod s3;
 mod stream_cases;
 mod stream_faults;

@@ -22,7 +22,10 @@ use crate::options::storage::Storage;
 /// How storages that answer with other statuses than 401 and 403 say that credentials are too old.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "SecurityTokenExpired", "InvalidSecurityToken"];
 
-/// Reads the files of one table; everything else is refused. Credentials that the storage refuses are renewed once.
+/// How often credentials are renewed for one read that the storage refuses.
+const RENEWALS: usize = 2;
+
+/// Reads the files of one table; everything else is refused.
 pub(crate) struct GrantedStore {
     grant: Arc<Grant>,
     storage: Storage,
@@ -51,14 +54,16 @@ impl GrantedStore {
     where
         F: Future<Output = Result<T>>,
     {
-        let held = self.grant.current().await.map_err(failure)?;
-        match read(self.open(&held)?).await {
-            Err(error) if is_refusal(&error) => {
-                let held = self.grant.renewed(held.number).await.map_err(failure)?;
-                read(self.open(&held)?).await
+        let mut held = self.grant.current().await.map_err(failure)?;
+        for _ in 0..RENEWALS {
+            match read(self.open(&held)?).await {
+                Err(error) if is_refusal(&error) => {
+                    held = self.grant.renewed(held.number).await.map_err(failure)?;
+                }
+                other => return other,
             }
-            other => other,
         }
+        read(self.open(&held)?).await
     }
 
     fn refuse<T>(&self, operation: &str) -> Result<T> {
