@@ -2,7 +2,7 @@
 //!
 //! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
 //! * [`time_travel`]: `AS OF` → names of tables
-//! * [`plan`]: query → physical plan at a read point; [`labels`], [`session_functions`] beside it
+//! * [`plan`]: query → physical plan at a read point; [`labels`], [`session_functions`], `proven` beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
 //! * [`settings`]: `SET`, `USE`
@@ -14,6 +14,7 @@ pub mod labels;
 pub mod metadata;
 pub mod parse;
 pub mod plan;
+mod proven;
 pub mod session_functions;
 pub mod settings;
 pub mod show;

@@ -18,7 +18,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{labels, session_functions, time_travel};
+use super::{labels, proven, session_functions, time_travel};
 use crate::catalog::{Catalogs, DEFAULT_CATALOG};
 use crate::session::{Session, SessionVariables};
 use crate::{Error, Result};
@@ -61,8 +61,8 @@ impl Planner {
         // A plan with this operator cannot be sent: a scalar subquery would be left without its
         // surroundings.
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
-        let mut template =
-            SessionStateBuilder::new_with_default_features().with_config(config).build();
+        let builder = SessionStateBuilder::new_with_default_features().with_config(config);
+        let mut template = builder.with_physical_optimizer_rules(proven::rules()).build();
         sql_functions::register(&mut template)?;
         Ok(Self { template, catalogs })
     }

@@ -7,6 +7,7 @@ mod faults;
 mod lake;
 mod lake_rest;
 mod lake_s3;
+mod lake_statistics;
 mod lookup;
 mod process;
 #[allow(dead_code)]
