@@ -62,7 +62,7 @@ fn integer(datum: &Datum, data_type: &DataType) -> Option<i64> {
 }
 
 /// Inverse of [`integer`]; `None` when the value does not fit.
-fn integer_scalar(value: i64, data_type: &DataType) -> Option<ScalarValue> {
+pub(crate) fn integer_scalar(value: i64, data_type: &DataType) -> Option<ScalarValue> {
     Some(match data_type {
         DataType::Int8 => ScalarValue::Int8(Some(value.try_into().ok()?)),
         DataType::Int16 => ScalarValue::Int16(Some(value.try_into().ok()?)),
@@ -80,25 +80,46 @@ fn integer_scalar(value: i64, data_type: &DataType) -> Option<ScalarValue> {
     })
 }
 
-/// Bounds that prove which values a file does not hold: fixed-width columns only (Paimon cuts strings to
-/// 16 characters; floats have NaN), and only for files of the current schema, whose names they go by.
+/// What a writer says of the columns of a file, for files of the current schema, whose names it goes by. Bounds
+/// prove which values a file does not hold: fixed-width columns only (Paimon cuts strings to 16 characters; floats
+/// have NaN). Nulls are counted of all columns that hold no others.
 pub(crate) fn of_file(
     meta: &DataFileMeta,
     table: &TableSchema,
     schema: &LakeSchema,
 ) -> Vec<ColumnBounds> {
     let columns = table.fields().iter().zip(schema.columns.fields());
-    let bounds =
-        columns.filter(|(field, _)| is_exact(field.data_type())).filter_map(|(field, column)| {
-            let stats = meta.value_stats_for_field(table.id(), table.fields(), field)?;
-            Some(ColumnBounds {
-                field_id: field.id(),
-                min: integer(&stats.min_value?, column.data_type())?,
-                max: integer(&stats.max_value?, column.data_type())?,
-                nulls: stats.null_count.and_then(|nulls| nulls.try_into().ok()),
-            })
-        });
+    let bounds = columns.filter_map(|(field, column)| {
+        let of = field.data_type();
+        if is_nested(of) {
+            return None;
+        }
+        let stats = meta.value_stats_for_field(table.id(), table.fields(), field)?;
+        let exact = |value: Option<Datum>| match is_exact(of) {
+            true => integer(&value?, column.data_type()),
+            false => None,
+        };
+        let (min, max) = (exact(stats.min_value), exact(stats.max_value));
+        let nulls = stats.null_count.and_then(|nulls| nulls.try_into().ok());
+        let some = min.is_some() || max.is_some() || nulls.is_some();
+        some.then_some(ColumnBounds { field_id: field.id(), min, max, nulls })
+    });
     bounds.collect()
+}
+
+fn is_nested(of: &PaimonType) -> bool {
+    !is_exact(of)
+        && !matches!(
+            of,
+            PaimonType::Boolean(_)
+                | PaimonType::Char(_)
+                | PaimonType::VarChar(_)
+                | PaimonType::Binary(_)
+                | PaimonType::VarBinary(_)
+                | PaimonType::Decimal(_)
+                | PaimonType::Float(_)
+                | PaimonType::Double(_)
+        )
 }
 
 fn is_exact(of: &PaimonType) -> bool {
@@ -122,7 +143,7 @@ pub(crate) fn statistics(
     data_type: &DataType,
     masked: bool,
 ) -> ColumnStatistics {
-    let exact = |value| match integer_scalar(value, data_type) {
+    let exact = |value: Option<i64>| match value.and_then(|v| integer_scalar(v, data_type)) {
         Some(value) => Precision::Exact(value),
         None => Precision::Absent,
     };

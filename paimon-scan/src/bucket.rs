@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use paimon::spec::{BigIntType, BinaryRow, DataType as PaimonType, Datum, IntType};
 
+use crate::analyzed::Analyzed;
 use crate::file::LakeFile;
 use crate::schema::LakeSchema;
 
@@ -18,6 +19,8 @@ pub struct LakePlan {
     pub schema: LakeSchema,
     /// Whether rows are spread over a fixed number of buckets by Paimon's own hash of the bucket key.
     pub hashes_key: bool,
+    /// What ANALYZE has left, if it ever ran.
+    pub analyzed: Option<Analyzed>,
     /// Buckets with at least one file, ordered by partition and number. Shared with other plans of
     /// the table, whose snapshots have the same files there.
     pub buckets: Vec<Arc<LakeBucket>>,

@@ -41,7 +41,7 @@ pub struct LakeFile {
     /// Set when the file's rows are only right after [`crate::derive_deletion_vectors`].
     #[prost(message, optional, tag = "11")]
     pub section: Option<Section>,
-    /// Exact bounds of fixed-width columns, for pruning whole files.
+    /// What the writer counted: bounds of fixed-width columns, for pruning whole files, and nulls.
     #[prost(message, repeated, tag = "12")]
     pub bounds: Vec<ColumnBounds>,
     /// The rows to read, by position; all when `None`.
@@ -126,18 +126,19 @@ pub struct Section {
     pub files: u32,
 }
 
-/// Exact bounds of one column, as the integer that its Arrow type stores.
+/// What is known of the values of one column in one file, rows that a mask hides included.
 #[derive(Clone, PartialEq, Message)]
 pub struct ColumnBounds {
     /// Field id of the column.
     #[prost(int32, tag = "1")]
     pub field_id: i32,
-    /// Smallest value.
-    #[prost(int64, tag = "2")]
-    pub min: i64,
+    /// Smallest value, as the integer that its Arrow type stores. Exact; `None` for types that have no such, and
+    /// without values.
+    #[prost(int64, optional, tag = "2")]
+    pub min: Option<i64>,
     /// Largest value.
-    #[prost(int64, tag = "3")]
-    pub max: i64,
+    #[prost(int64, optional, tag = "3")]
+    pub max: Option<i64>,
     /// Nulls, when counted.
     #[prost(uint64, optional, tag = "4")]
     pub nulls: Option<u64>,
@@ -259,7 +260,7 @@ mod tests {
                 length: 20,
                 cardinality: Some(3),
             }),
-            bounds: vec![ColumnBounds { field_id: 1, min: -5, max: 7, nulls: None }],
+            bounds: vec![ColumnBounds { field_id: 1, min: Some(-5), max: Some(7), nulls: None }],
             ..LakeFile::default()
         }
     }

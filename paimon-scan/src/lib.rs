@@ -4,7 +4,7 @@
 //! (names → tables; `rest`, where a server names them), `version` (their earlier states), `system` (what is known of them, as rows), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files; `live` keeps them for the next one), `section`
-//! (which files overlap), `file` (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id` (`written_names` where there are none),
+//! (which files overlap), `file` (the unit that travels to a backend), `analyzed` and `statistics` (what the optimizer is told), then what runs there: `scan`, `source`, `field_id` (`written_names` where there are none),
 //! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata: catalog, schemas, snapshots, manifests. Its Arrow types
@@ -14,6 +14,7 @@
 //! Deliberately absent: the log and anything of Fluss, SQL, merging values and decoding formats other than Parquet ourselves, writing, and a codec for a physical plan: a scan is built
 //! where it runs, from [`LakeFile`]s.
 
+mod analyzed;
 mod bounds;
 mod bucket;
 mod catalog;
@@ -43,10 +44,12 @@ mod scan;
 mod schema;
 mod section;
 mod source;
+mod statistics;
 mod system;
 mod version;
 mod written_names;
 
+pub use analyzed::Analyzed;
 pub use bucket::{LakeBucket, LakePlan};
 pub use catalog::{LakeCatalog, LakeTable};
 pub use declared::Declared;
@@ -64,6 +67,7 @@ pub use rest::RestServers;
 pub use scan::{MaskedFile, ScanRequest};
 pub use schema::{FIELD_ID, LakeSchema, SystemColumns, TableKind};
 pub use source::LakeSource;
+pub use statistics::column_statistics;
 pub use system::SystemTable;
 pub use version::Version;
 pub use written_names::FieldName;

@@ -69,10 +69,12 @@ impl LakeTable {
             schema: self.schema.clone(),
             hashes_key: self.schema.buckets > 0
                 && function.is_none_or(|name| name.eq_ignore_ascii_case("default")),
+            analyzed: None,
             buckets: Vec::new(),
         };
         if let Some(snapshot) = found {
             plan.snapshot_id = Some(snapshot.id());
+            plan.analyzed = self.analyzed(&snapshot).await;
             plan.buckets = match Folders::of(self.table.location(), self.table.schema()) {
                 Some(folders) if !anew => self.live(&snapshot, &folders).await?.buckets(),
                 _ => self.read_all(&snapshot).await?,
@@ -94,11 +96,7 @@ impl LakeTable {
 
     /// The files of a snapshot: kept ones, or the nearest kept ones and what other manifests add to them.
     async fn live(&self, snapshot: &Snapshot, folders: &Folders<'_>) -> Result<Arc<LiveFiles>> {
-        let table = TableId {
-            lake: Arc::clone(&self.options),
-            location: self.table.location().to_owned(),
-            schema: Arc::new(self.table.schema().clone()),
-        };
+        let table = self.id();
         let names = SnapshotFiles::of(snapshot);
         if let Some(kept) = self.kept.get(&table, &names) {
             self.check_complete(snapshot, kept.rows)?;
@@ -119,6 +117,15 @@ impl LakeTable {
         };
         self.check_complete(snapshot, live.rows)?;
         Ok(live)
+    }
+
+    /// What is kept of the table is kept under this.
+    pub(crate) fn id(&self) -> TableId {
+        TableId {
+            lake: Arc::clone(&self.options),
+            location: self.table.location().to_owned(),
+            schema: Arc::new(self.table.schema().clone()),
+        }
     }
 
     async fn advance(

@@ -3,6 +3,7 @@
 #
 #   regenerate.sh          everything
 #   regenerate.sh matrix   tests/matrix alone (needs xz)
+#   regenerate.sh analyzed tables with statistics alone
 set -euo pipefail
 cd "$(dirname "$0")"
 target=${CARGO_TARGET_DIR:-$PWD/../../target}/testdata
@@ -19,10 +20,18 @@ run() {
     java "${opens[@]}" -Xmx512m -cp "$classes:$jars/*" "$@"
 }
 
-if [ "${1:-all}" != matrix ]; then
+case ${1:-all} in
+all)
     rm -rf ../tests/warehouse ../tests/expected
     run 1.3.1 Generate ../tests
-fi
+    run 1.3.1 Analyzed ../tests
+    ;;
+analyzed)
+    rm -rf ../tests/*/analyzed_* ../tests/warehouse/*/analyzed_*
+    run 1.3.1 Analyzed ../tests
+    exit
+    ;;
+esac
 # pack FOLDER NAME: as an archive, the same bytes from the same files
 pack() {
     tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$1" -cf - . | xz -9 > "../tests/matrix/$2.tar.xz"

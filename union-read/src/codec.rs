@@ -184,6 +184,7 @@ fn rebuild(node: Node) -> Result<(TableScan, Vec<Vec<BucketRead>>)> {
             options: Arc::new(LakeOptions::from_bytes(&lake.options)?),
             schema: LakeSchema::from_bytes(&lake.schema)?,
             snapshot_id: lake.snapshot_id,
+            analyzed: None,
         }),
     };
     let position = |position: u64| usize::try_from(position).map_err(|_| damaged("projection"));

@@ -22,8 +22,6 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs,
 };
 
-use paimon_scan::LakeFile;
-
 use crate::bucket_read::{BucketRead, Tail};
 use crate::source::Connections;
 
@@ -31,9 +29,11 @@ mod lake;
 mod log_filter;
 mod run;
 mod split;
+mod statistics;
 mod table_scan;
 
 pub use run::Stop;
+use statistics::Known;
 pub use table_scan::{LakeSide, StreamSide, TableScan};
 
 /// Reads the buckets of one table at one read point.
@@ -48,8 +48,7 @@ pub struct UnionReadExec {
     groups: Vec<Vec<BucketRead>>,
     filters: Vec<Arc<dyn PhysicalExpr>>,
     connections: Arc<Connections>,
-    /// The number of rows where the reads are whole and it is proven; parts of a file do not know theirs.
-    whole_rows: Option<usize>,
+    known: Known,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -84,7 +83,7 @@ impl UnionReadExec {
             groups,
             filters,
             connections,
-            whole_rows: None,
+            known: Known::default(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -97,13 +96,13 @@ impl UnionReadExec {
         reads: Vec<BucketRead>,
         connections: &Arc<Connections>,
     ) -> Self {
-        let whole_rows = exact_rows(reads.iter());
+        let known = Known::of(&scan, &reads);
         let reads = split::split(reads, session.config().target_partitions());
         // two at least, if only an empty one: above one partition nothing could be distributed
         let partitions = session.config().target_partitions().min(reads.len().max(2));
         let groups = balance(reads, partitions);
         let leaf = Self::new(Arc::new(scan), groups, vec![], Arc::clone(connections));
-        Self { whole_rows, ..leaf }
+        Self { known, ..leaf }
     }
 
     /// What is read of each bucket.
@@ -142,19 +141,12 @@ impl UnionReadExec {
 
     fn with_filters(&self, filters: Vec<Arc<dyn PhysicalExpr>>) -> Self {
         let connections = Arc::clone(&self.connections);
-        Self::new(Arc::clone(&self.scan), self.groups.clone(), filters, connections)
+        let leaf = Self::new(Arc::clone(&self.scan), self.groups.clone(), filters, connections);
+        Self { known: self.known.of_fewer(), ..leaf }
     }
 
     fn rows(&self) -> Precision<usize> {
-        let reads = || self.groups.iter().flatten();
-        let exact = self.whole_rows.or_else(|| exact_rows(reads()));
-        if let Some(rows) = exact.filter(|_| self.filters.is_empty()) {
-            return Precision::Exact(rows);
-        }
-        match usize::try_from(reads().map(rows).sum::<u64>()) {
-            Ok(rows) => Precision::Inexact(rows),
-            Err(_) => Precision::Absent,
-        }
+        self.known.rows(self.groups.iter().flatten(), !self.filters.is_empty())
     }
 }
 
@@ -169,30 +161,6 @@ pub fn balance(mut reads: Vec<BucketRead>, partitions: usize) -> Vec<Vec<BucketR
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()
-}
-
-/// Whether the number of rows is proven by metadata alone: files without overlaps and deletes.
-fn is_exact(read: &BucketRead) -> bool {
-    read.tail.is_none() && matches!(&read.files[..], [file] if file.exact_rows().is_some())
-}
-
-/// The number of rows, where it is proven.
-fn exact_rows<'a>(reads: impl Iterator<Item = &'a BucketRead> + Clone) -> Option<usize> {
-    if !reads.clone().all(is_exact) {
-        return None;
-    }
-    usize::try_from(reads.map(rows).sum::<u64>()).ok()
-}
-
-fn rows(read: &BucketRead) -> u64 {
-    let rows_of = |file: &LakeFile| file.exact_rows().unwrap_or_else(|| file.rows_to_read());
-    let files: u64 = read.files.iter().map(rows_of).sum();
-    let tail = match read.tail {
-        Some(Tail::Log(range)) => range.end.saturating_sub(range.start),
-        Some(Tail::State(end)) => end,
-        None => 0,
-    };
-    files.saturating_add(u64::try_from(tail).unwrap_or(0))
 }
 
 impl DisplayAs for UnionReadExec {
@@ -297,6 +265,7 @@ impl ExecutionPlan for UnionReadExec {
         let mut statistics = Statistics::new_unknown(&self.schema());
         if args.partition().is_none() {
             statistics.num_rows = self.rows();
+            self.known.tell(&mut statistics);
             let bytes: u64 = self.groups.iter().flatten().map(BucketRead::bytes).sum();
             let bytes = usize::try_from(bytes);
             statistics.total_byte_size = bytes.map_or(Precision::Absent, Precision::Inexact);

@@ -184,6 +184,7 @@ impl TableProvider for LakeOnlyTable {
             options: Arc::clone(&point.options),
             schema: point.plan.schema.clone(),
             snapshot_id: point.plan.snapshot_id,
+            analyzed: point.plan.analyzed.clone(),
         };
         let (path, columns) = (point.path.clone(), self.columns.clone());
         let scan = TableScan::assemble(path, None, Some(lake), ReadMode::Lake, columns)

@@ -4,12 +4,22 @@ use integration_tests::Deployment;
 
 use crate::lake_s3::{create_catalog, warehouse};
 
-#[tokio::test]
-async fn an_estimate_is_no_answer() {
+async fn millrace() -> Deployment {
     let millrace = Deployment::start(0).await.unwrap();
     let local = warehouse().canonicalize().unwrap();
     let local = format!("\"type\" = \"paimon\", \"warehouse\" = \"file://{}\"", local.display());
     create_catalog(&millrace, "lake", &local).await;
+    millrace
+}
+
+async fn explained(millrace: &Deployment, sql: &str) -> Vec<String> {
+    let lines = millrace.sql(&format!("EXPLAIN {sql}")).await.unwrap();
+    lines.into_iter().map(|line| line.join(" ")).collect()
+}
+
+#[tokio::test]
+async fn an_estimate_is_no_answer() {
+    let millrace = millrace().await;
     // 113 keys; a value that no row has may lie inside of what a column holds
     let absent = "v = 987654";
     for (sql, expected) in [
@@ -36,4 +46,60 @@ async fn an_estimate_is_no_answer() {
         assert_eq!(rows.len(), 1, "{sql}");
         assert_eq!(rows[0].join(" "), expected, "{sql}");
     }
+}
+
+/// Counts, smallest and largest values come from metadata where they are proven, and are what is read.
+#[tokio::test]
+async fn proven_values_are_answered_without_reading() {
+    let millrace = millrace().await;
+    let of_all = |column: &str| format!("count(*), count({column}), min({column}), max({column})");
+    for (table, column, proven) in [
+        ("analyzed_facts", "k", true),
+        ("analyzed_facts", "v", true),
+        ("append_plain", "id", true),
+        ("append_partitioned", "day", true),
+        // cut strings, floats, hidden rows, superseded rows, files of other schemas
+        ("analyzed_facts", "s", false),
+        ("append_plain", "v", false),
+        ("pk_dv", "id", false),
+        ("pk_overlap", "v", false),
+        ("evolution", "id", false),
+    ] {
+        let from = format!("FROM lake.lake.{table}");
+        let sql = format!("SELECT {} {from}", of_all(column));
+        let plan = explained(&millrace, &sql).await.join("\n");
+        assert_eq!(!plan.contains("UnionReadExec"), proven, "{plan}");
+        // nothing is proven of rows that a filter chooses
+        let read = format!("SELECT {} {from} WHERE rand() >= 0", of_all(column));
+        let plan = explained(&millrace, &read).await.join("\n");
+        assert!(plan.contains("UnionReadExec"), "{plan}");
+        let told = millrace.sql(&sql).await.unwrap();
+        assert_eq!(told, millrace.sql(&read).await.unwrap(), "{table}.{column}");
+    }
+}
+
+/// Few different values make a join large: the third table is then the smaller side.
+#[tokio::test]
+async fn analysis_decides_which_side_of_a_join_is_built() {
+    let millrace = millrace().await;
+    let build_side = async |facts: &str| {
+        let sql = format!(
+            "SELECT count(*) FROM lake.lake.{facts} f JOIN lake.lake.analyzed_small s ON f.k = s.k \
+             JOIN lake.lake.analyzed_middle m ON f.v = m.v"
+        );
+        let plan = explained(&millrace, &sql).await;
+        let joins = plan.iter().enumerate().filter(|(_, line)| line.contains("HashJoinExec"));
+        let (outer, _) =
+            joins.min_by_key(|(_, line)| line.len() - line.trim_start().len()).unwrap();
+        // the first input is the side that is built
+        let first = plan[outer + 1..]
+            .iter()
+            .find(|line| line.contains("HashJoinExec") || line.contains("UnionReadExec"));
+        let rows = millrace.sql(&sql).await.unwrap();
+        (first.unwrap().contains("analyzed_middle"), rows)
+    };
+    let (analysed, rows) = build_side("analyzed_facts").await;
+    let (guessed, same) = build_side("analyzed_not").await;
+    assert_eq!(rows, same);
+    assert!(analysed && !guessed, "{analysed} {guessed}");
 }

@@ -5,10 +5,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
 
+use moka::sync::Cache;
 use paimon::spec::{Snapshot, TableSchema};
 use parking_lot::Mutex;
 
 use super::LiveFiles;
+use crate::analyzed::Analysis;
 use crate::options::LakeOptions;
 
 /// Snapshots of one table that are kept: statements read the latest one or two, time travel some others.
@@ -77,7 +79,12 @@ pub struct PlanCache {
     bytes_max: usize,
     kept: Mutex<Kept>,
     flights: Mutex<HashMap<TableId, Weak<tokio::sync::Mutex<()>>>>,
+    /// What ANALYZE left, by table and name of the file.
+    pub(crate) analyses: Cache<(TableId, String), Arc<Analysis>>,
 }
+
+/// Of the bytes of a cache, the part that what ANALYZE left may take besides.
+const ANALYSES_PART: usize = 32;
 
 impl PlanCache {
     /// What a process keeps when nobody says otherwise, bytes.
@@ -85,7 +92,13 @@ impl PlanCache {
 
     /// A cache of at most `bytes_max`; 0 keeps nothing.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, kept: Mutex::default(), flights: Mutex::default() }
+        let weigh = |(table, name): &(TableId, String), analysis: &Arc<Analysis>| {
+            let bytes = table.location.len() + name.len() + analysis.bytes();
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        let analyses_max = (bytes_max / ANALYSES_PART) as u64;
+        let analyses = Cache::builder().max_capacity(analyses_max).weigher(weigh).build();
+        Self { bytes_max, kept: Mutex::default(), flights: Mutex::default(), analyses }
     }
 
     /// Bytes that are kept. Files that two snapshots share count for both.

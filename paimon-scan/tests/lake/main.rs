@@ -19,6 +19,7 @@ mod rows;
 #[allow(dead_code)]
 #[path = "../../../integration-tests/tests/it/s3.rs"]
 mod s3;
+mod statistics;
 mod system;
 mod traps;
 mod versions;

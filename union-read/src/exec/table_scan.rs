@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use fluss_scan::{TableInfo, TablePath};
-use paimon_scan::{LakeOptions, LakeSchema};
+use paimon_scan::{Analyzed, LakeOptions, LakeSchema};
 
 use crate::columns::Columns;
 use crate::read_point::ReadPoint;
@@ -21,6 +21,8 @@ pub struct LakeSide {
     pub schema: LakeSchema,
     /// The snapshot; `None` for a table that never had one.
     pub snapshot_id: Option<i64>,
+    /// What ANALYZE left there; known where the plan is made.
+    pub analyzed: Option<Analyzed>,
 }
 
 /// The Fluss table that a scan reads the log of.
@@ -66,6 +68,7 @@ impl TableScan {
             options: Arc::clone(&cut.options),
             schema: cut.plan.schema.clone(),
             snapshot_id: Some(cut.snapshot_id),
+            analyzed: cut.plan.analyzed.clone(),
         });
         let path = point.info.path.clone();
         let stream = StreamSide { source: point.source().clone(), info: point.info.clone() };
