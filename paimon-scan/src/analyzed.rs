@@ -6,11 +6,7 @@ use std::sync::Arc;
 use paimon::spec::{CommitKind, Snapshot};
 use serde::Deserialize;
 
-use crate::catalog::LakeTable;
 use crate::error::{LakeError, Result};
-
-/// A larger file is not read.
-const BYTES_MAX: u64 = 16 << 20;
 
 /// What is known by analysis of the snapshot that a plan reads.
 #[derive(Debug, Clone)]
@@ -21,6 +17,15 @@ pub struct Analyzed {
 }
 
 impl Analyzed {
+    /// What an analysis says of a snapshot, its own or a later one.
+    pub(crate) fn new(analysis: Arc<Analysis>, snapshot: &Snapshot) -> Self {
+        // the commit of an analysis has the rows that were analysed
+        let is_commit_of_it = *snapshot.commit_kind() == CommitKind::ANALYZE
+            && analysis.snapshot_id.checked_add(1) == Some(snapshot.id());
+        let is_current = analysis.snapshot_id == snapshot.id() || is_commit_of_it;
+        Self { rows: analysis.rows.filter(|_| is_current), analysis }
+    }
+
     /// About how many different values the column with a field id holds.
     pub fn distinct(&self, field_id: i32) -> Option<u64> {
         self.analysis.distinct.get(&field_id).copied()
@@ -53,7 +58,7 @@ struct WrittenColumn {
 }
 
 impl Analysis {
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let written: Written = serde_json::from_slice(bytes)
             .map_err(|error| LakeError::corrupt(format!("statistics: {error}")))?;
         let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
@@ -70,47 +75,6 @@ impl Analysis {
     /// Memory, about.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.distinct.len() * 2 * size_of::<(i32, u64)>()
-    }
-}
-
-impl LakeTable {
-    /// What ANALYZE left for a snapshot or an earlier one. A file that is gone or broken is counted and passed over: no
-    /// row depends on it.
-    pub(crate) async fn analyzed(&self, snapshot: &Snapshot) -> Option<Analyzed> {
-        let name = snapshot.statistics().filter(|name| !name.is_empty())?;
-        let key = (self.id(), name.to_owned());
-        let analysis = match self.kept.analyses.get(&key) {
-            Some(analysis) => analysis,
-            None => match self.analysis(name).await {
-                Ok(analysis) => {
-                    let analysis = Arc::new(analysis);
-                    self.kept.analyses.insert(key, Arc::clone(&analysis));
-                    analysis
-                }
-                Err(_) => {
-                    metrics::counter!("millrace_lake_statistics_failed_total").increment(1);
-                    return None;
-                }
-            },
-        };
-        // the commit of an analysis has the rows that were analysed
-        let is_commit_of_it = *snapshot.commit_kind() == CommitKind::ANALYZE
-            && analysis.snapshot_id.checked_add(1) == Some(snapshot.id());
-        let is_current = analysis.snapshot_id == snapshot.id() || is_commit_of_it;
-        Some(Analyzed { rows: analysis.rows.filter(|_| is_current), analysis })
-    }
-
-    async fn analysis(&self, name: &str) -> Result<Analysis> {
-        let path = format!("{}/statistics/{name}", self.table.location().trim_end_matches('/'));
-        let read = async {
-            let file = self.table.file_io().new_input(&path)?;
-            let size = file.metadata().await?.size;
-            Ok::<_, paimon::Error>(if size > BYTES_MAX { None } else { Some(file.read().await?) })
-        };
-        match read.await.map_err(|error| LakeError::from_paimon(error, &self.name, None))? {
-            Some(bytes) => Analysis::parse(&bytes),
-            None => Err(LakeError::corrupt(format!("statistics of more than {BYTES_MAX} bytes"))),
-        }
     }
 }
 

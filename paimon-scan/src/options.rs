@@ -6,6 +6,7 @@
 
 mod file_io_store;
 mod rest;
+mod s3;
 pub(crate) mod storage;
 
 use std::collections::BTreeMap;

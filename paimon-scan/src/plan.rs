@@ -9,6 +9,7 @@
 //! an error and not a shorter answer. What is left out on purpose: level-0 files of tables with deletion
 //! vectors (not compacted yet, hence not marked; Java's reader leaves them out too).
 
+mod analysis;
 mod convert;
 mod direct;
 mod folder;
@@ -120,7 +121,7 @@ impl LakeTable {
     }
 
     /// What is kept of the table is kept under this.
-    pub(crate) fn id(&self) -> TableId {
+    fn id(&self) -> TableId {
         TableId {
             lake: Arc::clone(&self.options),
             location: self.table.location().to_owned(),

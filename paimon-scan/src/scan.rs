@@ -31,6 +31,7 @@ use crate::options::storage::{self, Storage};
 use crate::reader::{self, LakeReaderFactory};
 use crate::schema::{LakeSchema, field_id};
 use crate::source::{DeletionVectors, FileMask, LakeSource};
+use crate::store;
 use crate::written_names::{self, WrittenNames};
 
 /// Read at once from the end of a file that is opened for the first time: most footers are shorter, and with
@@ -128,7 +129,7 @@ impl Scan {
         context: &TaskContext,
     ) -> Result<Arc<dyn FileSource>> {
         let runtime = context.runtime_env();
-        let store = storage.open(context)?;
+        let store = store::open(storage, context)?;
         let cache = runtime.cache_manager.get_file_metadata_cache();
         let reader = LakeReaderFactory {
             cached: CachedParquetFileReaderFactory::new(Arc::clone(&store), cache),

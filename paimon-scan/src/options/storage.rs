@@ -9,39 +9,20 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::execution::TaskContext;
-use object_store::aws::AmazonS3Builder;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use crate::error::{LakeError, Result};
+use crate::options::s3::{self, S3Options};
 use crate::options::{LakeOptions, file_io_store};
-use crate::rest::{GrantedStore, RestServers};
-
-/// Prefixes under which Paimon accepts an S3 option, and the spellings it takes for the same one.
-const S3_PREFIXES: [&str; 3] = ["fs.s3a.", "s3a.", "s3."];
-const S3_ALIASES: [(&str, &str); 3] = [
-    ("access.key", "access-key"),
-    ("secret.key", "secret-key"),
-    ("path.style.access", "path-style-access"),
-];
-
-/// Where S3-compatible stores that have no regions are, too.
-const S3_REGION: &str = "us-east-1";
-
-/// A store that does not answer is an error soon, not a query that hangs.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const RETRIES: usize = 3;
-const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Options that Paimon's own reader of metadata needs to find what we find without them.
 pub(crate) fn defaults(options: &LakeOptions) -> Result<Option<(&'static str, &'static str)>> {
     Ok(match Storage::of(options.root(), options)? {
         Storage::S3 { options, .. } if options.get("region").is_none() => {
-            Some(("s3.region", S3_REGION))
+            Some(("s3.region", s3::REGION))
         }
         _ => None,
     })
@@ -53,32 +34,30 @@ pub(crate) fn default_of(
     properties: &BTreeMap<String, String>,
 ) -> Option<(&'static str, &'static str)> {
     let is_region =
-        |name: &String| S3_PREFIXES.iter().any(|p| name.strip_prefix(p) == Some("region"));
+        |name: &String| s3::PREFIXES.iter().any(|p| name.strip_prefix(p) == Some("region"));
     let on_s3 = path.starts_with("s3://") || path.starts_with("s3a://");
-    (on_s3 && !properties.keys().any(is_region)).then_some(("s3.region", S3_REGION))
+    (on_s3 && !properties.keys().any(is_region)).then_some(("s3.region", s3::REGION))
 }
 
 /// What the names of options of any storage begin with.
 pub(super) fn all_prefixes() -> impl Iterator<Item = &'static str> {
     let others = [Scheme::Oss, Scheme::Hdfs].into_iter().flat_map(Scheme::prefixes);
-    S3_PREFIXES.iter().chain(others).copied()
+    s3::PREFIXES.iter().chain(others).copied()
 }
 
 /// Whether an option of a storage is understood.
 pub(crate) fn is_known(name: &str) -> bool {
-    let s3 = S3_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).is_some_and(|key| {
-        S3_KNOWN.contains(&key) || S3_ALIASES.iter().any(|(alias, _)| *alias == key)
-    });
-    s3 || [Scheme::Oss, Scheme::Hdfs].into_iter().any(|scheme| {
-        let key = scheme.prefixes().iter().find_map(|prefix| name.strip_prefix(prefix));
-        key.is_some_and(|key| scheme.known().contains(&key))
-    })
+    s3::is_known(name)
+        || [Scheme::Oss, Scheme::Hdfs].into_iter().any(|scheme| {
+            let key = scheme.prefixes().iter().find_map(|prefix| name.strip_prefix(prefix));
+            key.is_some_and(|key| scheme.known().contains(&key))
+        })
 }
 
 /// See [`LakeOptions::prefixes_of_storage`].
 pub(super) fn prefixes(warehouse: &str) -> &'static [&'static str] {
     match warehouse.split_once("://").map(|(scheme, _)| scheme) {
-        Some("s3" | "s3a") => &S3_PREFIXES,
+        Some("s3" | "s3a") => &s3::PREFIXES,
         Some(other) => Scheme::of(other).map_or(&[], Scheme::prefixes),
         None => &[],
     }
@@ -172,82 +151,6 @@ impl PaimonOptions {
     }
 }
 
-/// The S3 options that are understood; `Debug` is not derived because of the secrets.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub(crate) struct S3Options(BTreeMap<&'static str, String>);
-
-impl std::fmt::Debug for S3Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "S3Options({:?})", self.0.keys().collect::<Vec<_>>())
-    }
-}
-
-const S3_KNOWN: [&str; 7] = [
-    "endpoint",
-    "access-key",
-    "secret-key",
-    "session.token",
-    "path-style-access",
-    "region",
-    "anonymous",
-];
-
-impl S3Options {
-    fn of(options: &LakeOptions) -> Result<Self> {
-        let mut known = BTreeMap::new();
-        for (name, value) in options.storage() {
-            let Some(key) = S3_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) else {
-                continue;
-            };
-            let key =
-                S3_ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, key)| key);
-            let Some(key) = S3_KNOWN.into_iter().find(|known| *known == key) else {
-                return Err(LakeError::option(name, "is not supported"));
-            };
-            known.insert(key, value.to_owned());
-        }
-        Ok(Self(known))
-    }
-
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    fn is_set(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    }
-
-    fn open(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_region(self.get("region").unwrap_or(S3_REGION))
-            .with_virtual_hosted_style_request(!self.is_set("path-style-access"))
-            .with_skip_signature(self.is_set("anonymous"))
-            .with_client_options(ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT))
-            .with_retry(RetryConfig {
-                max_retries: RETRIES,
-                retry_timeout: RETRY_TIMEOUT,
-                ..RetryConfig::default()
-            });
-        if let Some(endpoint) = self.get("endpoint") {
-            let endpoint = match endpoint.contains("://") {
-                true => endpoint.to_owned(),
-                false => format!("https://{endpoint}"),
-            };
-            builder =
-                builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
-        }
-        if let (Some(key), Some(secret)) = (self.get("access-key"), self.get("secret-key")) {
-            builder = builder.with_access_key_id(key).with_secret_access_key(secret);
-        }
-        if let Some(token) = self.get("session.token") {
-            builder = builder.with_token(token);
-        }
-        let store = builder.build().map_err(|error| LakeError::Unavailable(Box::new(error)))?;
-        Ok(Arc::new(store))
-    }
-}
-
 impl Storage {
     /// The store that holds `path`.
     pub(crate) fn of(path: &str, options: &LakeOptions) -> Result<Self> {
@@ -264,38 +167,14 @@ impl Storage {
         }
     }
 
-    /// The opened store, kept in the runtime from the first use on; those of tables of REST servers as long as the
-    /// session's [`RestServers`] keep them.
-    pub(crate) fn open(&self, context: &TaskContext) -> Result<Arc<dyn ObjectStore>> {
-        let (url, runtime) = (self.url()?, context.runtime_env());
-        if let Self::Granted { options, .. } = self {
-            return RestServers::of(context)
-                .store(&url, &runtime, || self.open_granted(options, context));
-        }
-        if let Ok(store) = runtime.object_store(&url) {
-            return Ok(store);
-        }
-        let store = self.open_now()?;
-        runtime.register_object_store(url.as_ref(), Arc::clone(&store));
-        Ok(store)
-    }
-
-    fn open_granted(
-        &self,
-        options: &LakeOptions,
-        context: &TaskContext,
-    ) -> Result<Arc<dyn ObjectStore>> {
-        let grant = RestServers::of(context).grant(options)?;
-        Ok(Arc::new(GrantedStore::new(grant, self.clone())))
-    }
-
     /// The store that holds the same files, opened with these options in place of a server's grant.
     pub(crate) fn open_with(&self, options: &LakeOptions) -> Result<Arc<dyn ObjectStore>> {
         let Self::Granted { scheme, authority, .. } = self else { return self.open_now() };
         Self::of(&format!("{scheme}://{authority}/"), options)?.open_now()
     }
 
-    fn open_now(&self) -> Result<Arc<dyn ObjectStore>> {
+    /// The store, opened anew. One with granted credentials is opened with [`Self::open_with`].
+    pub(crate) fn open_now(&self) -> Result<Arc<dyn ObjectStore>> {
         Ok(match self {
             Self::Local => Arc::new(object_store::local::LocalFileSystem::new()),
             Self::S3 { bucket, options } => options.open(bucket)?,
@@ -406,9 +285,7 @@ mod tests {
         let known = options("fs.oss.securityToken", "not-to-be-seen").unwrap();
         let (storage, inside) = locate("oss://bucket/lake/t/f", &known).unwrap();
         assert_eq!(inside.as_ref(), "lake/t/f");
-        let context = TaskContext::default();
-        let store = storage.open(&context).unwrap();
-        assert!(Arc::ptr_eq(&store, &storage.open(&context).unwrap()));
+        let store = storage.open_now().unwrap();
         let shown = format!("{storage:?} {store:?} {store} {known:?}");
         assert!(!shown.contains("not-to-be-seen"), "{shown}");
         assert!(options("fs.oss.unheard", "of").is_err());
@@ -426,9 +303,5 @@ mod tests {
         let (one, two) = (with("http://one:9000"), with("http://two:9000"));
         assert_ne!(one.url().unwrap(), two.url().unwrap());
         assert_eq!(one.url().unwrap(), with("http://one:9000").url().unwrap());
-        let context = TaskContext::default();
-        let store = one.open(&context).unwrap();
-        assert!(Arc::ptr_eq(&store, &one.open(&context).unwrap()));
-        assert!(!Arc::ptr_eq(&store, &two.open(&context).unwrap()));
     }
 }
