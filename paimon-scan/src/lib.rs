@@ -5,7 +5,7 @@
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files; `live` keeps them for the next one), `section`
 //! (which files overlap), `file` (the unit that travels to a backend), then what runs there: `scan`, `source`, `field_id`,
-//! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
+//! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, `block_cache` between that and a remote store, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata: catalog, schemas, snapshots, manifests. Its Arrow types
 //! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion. Its own reader
@@ -14,6 +14,7 @@
 //! Deliberately absent: the log and anything of Fluss, SQL, merging values and decoding formats other than Parquet ourselves, writing, and a codec for a physical plan: a scan is built
 //! where it runs, from [`LakeFile`]s.
 
+mod block_cache;
 mod bounds;
 mod bucket;
 mod catalog;
@@ -45,6 +46,7 @@ mod source;
 mod system;
 mod version;
 
+pub use block_cache::{BlockCache, BlockCacheError, BlockCacheOptions};
 pub use bucket::{LakeBucket, LakePlan};
 pub use catalog::{LakeCatalog, LakeTable};
 pub use declared::Declared;
