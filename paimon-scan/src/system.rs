@@ -1,8 +1,10 @@
 //! Paimon's system tables: what is known of a table, as rows. Names of columns are Paimon's.
 //!
-//! Not shown: statistics of columns in `$files`, and the time of a branch.
+//! Their types and order are too, as far as they are shown. Not shown, all at the end of a table: `operation` and
+//! `writer_version` of a snapshot, the time of a branch, and of a partition what a catalog service knows or counts.
 
 mod files;
+mod statistics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +12,14 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use futures::{StreamExt, TryStreamExt, stream};
 use paimon::spec::Snapshot;
 use paimon::table::BranchManager;
 
 use crate::catalog::{LakeTable, within};
+use crate::declared::Declared;
 use crate::error::{LakeError, Result};
 
 /// How long the storage may take for all of a system table.
@@ -31,7 +35,7 @@ const SECRET: [&str; 6] = ["key", "secret", "password", "token", "credential", "
 const NO_SECRET: [&str; 3] = ["bucket-key", "primary-key", "fluss.table.bucket.key"];
 
 /// A system table of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SystemTable {
     /// Snapshots that have not expired.
     Snapshots,
@@ -53,6 +57,7 @@ use SystemTable::{Branches, Files, Options, Partitions, Schemas, Snapshots, Tags
 
 const TEXT: DataType = DataType::Utf8View;
 const NUMBER: DataType = DataType::Int64;
+const SHORT: DataType = DataType::Int32;
 
 /// A row of a system table, in the order of its columns.
 type Row = Vec<ScalarValue>;
@@ -83,70 +88,87 @@ impl SystemTable {
 
     /// Its columns. Times with a zone are instants, those without are as the writer's clock showed them.
     pub fn columns(self) -> SchemaRef {
+        let field = |(name, of, nullable)| Field::new(name, of, nullable);
+        Arc::new(Schema::new(self.fields().into_iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// What is told about its columns, in their order.
+    pub fn declared(self) -> Vec<Declared> {
+        self.fields().into_iter().map(|(_, of, _)| declared(&of)).collect()
+    }
+
+    /// Names, types, and whether there may be NULL.
+    fn fields(self) -> Vec<(&'static str, DataType, bool)> {
         let instant = || DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
         let clock = || DataType::Timestamp(TimeUnit::Millisecond, None);
-        let columns = match self {
+        let texts = || DataType::new_list(DataType::Utf8, true);
+        match self {
             Snapshots => vec![
-                ("snapshot_id", NUMBER),
-                ("schema_id", NUMBER),
-                ("commit_user", TEXT),
-                ("commit_identifier", NUMBER),
-                ("commit_kind", TEXT),
-                ("commit_time", instant()),
-                ("base_manifest_list", TEXT),
-                ("delta_manifest_list", TEXT),
-                ("changelog_manifest_list", TEXT),
-                ("total_record_count", NUMBER),
-                ("delta_record_count", NUMBER),
-                ("changelog_record_count", NUMBER),
-                ("watermark", NUMBER),
+                ("snapshot_id", NUMBER, false),
+                ("schema_id", NUMBER, false),
+                ("commit_user", TEXT, false),
+                ("commit_identifier", NUMBER, false),
+                ("commit_kind", TEXT, false),
+                ("commit_time", instant(), false),
+                ("base_manifest_list", TEXT, false),
+                ("delta_manifest_list", TEXT, false),
+                ("changelog_manifest_list", TEXT, true),
+                ("total_record_count", NUMBER, true),
+                ("delta_record_count", NUMBER, true),
+                ("changelog_record_count", NUMBER, true),
+                ("watermark", NUMBER, true),
+                ("next_row_id", NUMBER, true),
             ],
             Schemas => vec![
-                ("schema_id", NUMBER),
-                ("fields", TEXT),
-                ("partition_keys", TEXT),
-                ("primary_keys", TEXT),
-                ("options", TEXT),
-                ("comment", TEXT),
-                ("update_time", instant()),
+                ("schema_id", NUMBER, false),
+                ("fields", TEXT, false),
+                ("partition_keys", TEXT, false),
+                ("primary_keys", TEXT, false),
+                ("options", TEXT, false),
+                ("comment", TEXT, true),
+                ("update_time", instant(), false),
             ],
-            Options => vec![("key", TEXT), ("value", TEXT)],
+            Options => vec![("key", TEXT, false), ("value", TEXT, false)],
             Files => vec![
-                ("partition", TEXT),
-                ("bucket", NUMBER),
-                ("file_path", TEXT),
-                ("file_format", TEXT),
-                ("schema_id", NUMBER),
-                ("level", NUMBER),
-                ("record_count", NUMBER),
-                ("file_size_in_bytes", NUMBER),
-                ("min_key", TEXT),
-                ("max_key", TEXT),
-                ("min_sequence_number", NUMBER),
-                ("max_sequence_number", NUMBER),
-                ("creation_time", clock()),
-                ("deleteRowCount", NUMBER),
+                ("partition", TEXT, true),
+                ("bucket", SHORT, false),
+                ("file_path", TEXT, false),
+                ("file_format", TEXT, false),
+                ("schema_id", NUMBER, false),
+                ("level", SHORT, false),
+                ("record_count", NUMBER, false),
+                ("file_size_in_bytes", NUMBER, false),
+                ("min_key", TEXT, true),
+                ("max_key", TEXT, true),
+                ("null_value_counts", TEXT, false),
+                ("min_value_stats", TEXT, false),
+                ("max_value_stats", TEXT, false),
+                ("min_sequence_number", NUMBER, true),
+                ("max_sequence_number", NUMBER, true),
+                ("creation_time", clock(), true),
+                ("deleteRowCount", NUMBER, true),
+                ("file_source", TEXT, true),
+                ("first_row_id", NUMBER, true),
+                ("write_cols", texts(), true),
             ],
             Partitions => vec![
-                ("partition", TEXT),
-                ("record_count", NUMBER),
-                ("file_size_in_bytes", NUMBER),
-                ("file_count", NUMBER),
-                ("last_update_time", clock()),
+                ("partition", TEXT, true),
+                ("record_count", NUMBER, false),
+                ("file_size_in_bytes", NUMBER, false),
+                ("file_count", NUMBER, false),
+                ("last_update_time", clock(), true),
             ],
             Tags => vec![
-                ("tag_name", TEXT),
-                ("snapshot_id", NUMBER),
-                ("schema_id", NUMBER),
-                ("commit_time", instant()),
-                ("record_count", NUMBER),
-                ("create_time", clock()),
-                ("time_retained", TEXT),
+                ("tag_name", TEXT, false),
+                ("snapshot_id", NUMBER, false),
+                ("schema_id", NUMBER, false),
+                ("commit_time", instant(), false),
+                ("record_count", NUMBER, true),
+                ("create_time", clock(), true),
+                ("time_retained", TEXT, true),
             ],
-            Branches => vec![("branch_name", TEXT)],
-        };
-        let field = |(name, of)| Field::new(name, of, true);
-        Arc::new(Schema::new(columns.into_iter().map(field).collect::<Vec<_>>()))
+            Branches => vec![("branch_name", TEXT, false)],
+        }
     }
 }
 
@@ -221,7 +243,7 @@ impl LakeTable {
                 text(json(&schema.partition_keys())),
                 text(json(&schema.primary_keys())),
                 text(json(&shown(schema.options()))),
-                text(schema.comment().unwrap_or_default()),
+                ScalarValue::Utf8View(schema.comment().map(str::to_owned)),
                 instant(schema.time_millis()),
             ]);
         }
@@ -279,7 +301,21 @@ fn snapshot_row(of: &Snapshot) -> Row {
         ScalarValue::Int64(of.changelog_record_count()),
         // Paimon's word for none
         ScalarValue::Int64(of.watermark().filter(|watermark| *watermark != i64::MIN)),
+        ScalarValue::Int64(of.next_row_id()),
     ]
+}
+
+/// A type in the words that columns of tables are told in.
+fn declared(of: &DataType) -> Declared {
+    let (data_type, precision) = match of {
+        DataType::Int32 => ("int", None),
+        DataType::Int64 => ("bigint", None),
+        DataType::Timestamp(_, None) => ("datetime(3)", Some(3)),
+        DataType::Timestamp(_, Some(_)) => ("timestamp(3)", Some(3)),
+        DataType::List(_) => ("array<string>", None),
+        _ => ("string", None),
+    };
+    Declared { data_type: data_type.into(), precision, comment: None }
 }
 
 /// Options with what may be a secret masked, sorted.
@@ -298,12 +334,25 @@ fn json(of: &impl serde::Serialize) -> String {
     serde_json::to_string(of).unwrap_or_default()
 }
 
+/// A value inside a text, `null` as Paimon has it.
+fn shown_value(value: &ScalarValue) -> Result<String> {
+    if value.is_null() {
+        return Ok("null".into());
+    }
+    let shown = array_value_to_string(&value.to_array()?, 0);
+    Ok(shown.map_err(datafusion::error::DataFusionError::from)?)
+}
+
 fn text(of: impl Into<String>) -> ScalarValue {
     ScalarValue::Utf8View(Some(of.into()))
 }
 
 fn number(of: i64) -> ScalarValue {
     ScalarValue::Int64(Some(of))
+}
+
+fn short(of: i32) -> ScalarValue {
+    ScalarValue::Int32(Some(of))
 }
 
 fn instant(milliseconds: i64) -> ScalarValue {

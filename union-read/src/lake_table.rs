@@ -1,8 +1,10 @@
 //! A table of a Paimon catalog: the lake alone, at one snapshot that is pinned once per statement.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -10,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use fluss_scan::TablePath;
-use paimon_scan::{LakeBucket, LakeError, LakeOptions, LakePlan, LakeTable, Version};
+use paimon_scan::{LakeBucket, LakeError, LakeOptions, LakePlan, LakeTable, SystemTable, Version};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -58,21 +60,11 @@ pub(crate) async fn at(table: &LakeTable, version: &Version) -> Result<LakeTable
 }
 
 impl LakePoint {
-    async fn pin(
-        connections: &Connections,
-        options: &LakeOptions,
-        path: &TablePath,
-        version: Option<&Version>,
-    ) -> Result<Self> {
-        let latest = open(connections, options, path).await?;
-        let table = match version {
-            None => latest,
-            Some(version) => at(&latest, version).await?,
-        };
+    async fn pin(path: &TablePath, table: &LakeTable) -> Result<Self> {
         let plan = table.plan(None).await?;
         Ok(Self {
             path: path.clone(),
-            columns: columns_of(&table),
+            columns: columns_of(table),
             options: Arc::clone(table.lake()),
             plan,
         })
@@ -102,10 +94,30 @@ impl LakePoint {
 /// What is pinned: a table of a lake, at its latest snapshot or an earlier one.
 type Key = (LakeOptions, TablePath, Option<Version>);
 
-/// The snapshots that one statement reads at: every mention of a table reads the same one.
+/// Values that are made once per statement.
+#[derive(Debug)]
+struct Pinned<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+
+impl<K, V> Default for Pinned<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Pinned<K, V> {
+    /// The value of a key, made when it is first asked for. An error is not kept.
+    async fn get(&self, key: K, make: impl Future<Output = Result<V>>) -> Result<V> {
+        let cell = Arc::clone(self.0.lock().entry(key).or_default());
+        cell.get_or_try_init(|| make).await.cloned()
+    }
+}
+
+/// The snapshots that one statement reads at: every mention of a table, and of what is known of it, reads the same one.
 #[derive(Debug, Default)]
 pub struct LakePoints {
-    pinned: Mutex<HashMap<Key, Arc<OnceCell<Arc<LakePoint>>>>>,
+    tables: Pinned<Key, LakeTable>,
+    points: Pinned<Key, Arc<LakePoint>>,
+    systems: Pinned<(Key, SystemTable), RecordBatch>,
 }
 
 impl LakePoints {
@@ -117,12 +129,39 @@ impl LakePoints {
         path: &TablePath,
         version: Option<&Version>,
     ) -> Result<Arc<LakePoint>> {
-        let cell = {
-            let mut pinned = self.pinned.lock();
-            Arc::clone(pinned.entry((options.clone(), path.clone(), version.cloned())).or_default())
+        let key = (options.clone(), path.clone(), version.cloned());
+        let pin = async {
+            let table = self.table(connections, &key).await?;
+            Ok(Arc::new(LakePoint::pin(path, &table).await?))
         };
-        let pin = async || Ok(Arc::new(LakePoint::pin(connections, options, path, version).await?));
-        cell.get_or_try_init(pin).await.cloned()
+        self.points.get(key.clone(), pin).await
+    }
+
+    /// The rows of a system table of a table, read when they are first asked for.
+    pub async fn system(
+        &self,
+        connections: &Connections,
+        options: &LakeOptions,
+        path: &TablePath,
+        version: Option<&Version>,
+        of: SystemTable,
+    ) -> Result<RecordBatch> {
+        let key = (options.clone(), path.clone(), version.cloned());
+        let read = async { Ok(self.table(connections, &key).await?.system(of).await?) };
+        self.systems.get((key.clone(), of), read).await
+    }
+
+    async fn table(&self, connections: &Connections, key: &Key) -> Result<LakeTable> {
+        let (options, path, version) = key;
+        let pin = async {
+            let latest = open(connections, options, path).await?;
+            let table = match version {
+                None => latest,
+                Some(version) => at(&latest, version).await?,
+            };
+            Ok(table.at_latest().await?)
+        };
+        self.tables.get(key.clone(), pin).await
     }
 }
 
