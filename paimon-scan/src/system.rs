@@ -3,15 +3,14 @@
 //! Their types and order are too, as far as they are shown. Not shown, all at the end of a table: `operation` and
 //! `writer_version` of a snapshot, the time of a branch, and of a partition what a catalog service knows or counts.
 
+mod columns;
 mod files;
 mod statistics;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -19,7 +18,6 @@ use paimon::spec::Snapshot;
 use paimon::table::BranchManager;
 
 use crate::catalog::{LakeTable, within};
-use crate::declared::Declared;
 use crate::error::{LakeError, Result};
 
 /// How long the storage may take for all of a system table.
@@ -55,10 +53,6 @@ pub enum SystemTable {
 
 use SystemTable::{Branches, Files, Options, Partitions, Schemas, Snapshots, Tags};
 
-const TEXT: DataType = DataType::Utf8View;
-const NUMBER: DataType = DataType::Int64;
-const SHORT: DataType = DataType::Int32;
-
 /// A row of a system table, in the order of its columns.
 type Row = Vec<ScalarValue>;
 
@@ -84,91 +78,6 @@ impl SystemTable {
         let (table, suffix) = name.rsplit_once('$').filter(|(table, _)| !table.is_empty())?;
         let of = Self::ALL.into_iter().find(|of| of.suffix().eq_ignore_ascii_case(suffix))?;
         Some((table, of))
-    }
-
-    /// Its columns. Times with a zone are instants, those without are as the writer's clock showed them.
-    pub fn columns(self) -> SchemaRef {
-        let field = |(name, of, nullable)| Field::new(name, of, nullable);
-        Arc::new(Schema::new(self.fields().into_iter().map(field).collect::<Vec<_>>()))
-    }
-
-    /// What is told about its columns, in their order.
-    pub fn declared(self) -> Vec<Declared> {
-        self.fields().into_iter().map(|(_, of, _)| declared(&of)).collect()
-    }
-
-    /// Names, types, and whether there may be NULL.
-    fn fields(self) -> Vec<(&'static str, DataType, bool)> {
-        let instant = || DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-        let clock = || DataType::Timestamp(TimeUnit::Millisecond, None);
-        let texts = || DataType::new_list(DataType::Utf8, true);
-        match self {
-            Snapshots => vec![
-                ("snapshot_id", NUMBER, false),
-                ("schema_id", NUMBER, false),
-                ("commit_user", TEXT, false),
-                ("commit_identifier", NUMBER, false),
-                ("commit_kind", TEXT, false),
-                ("commit_time", instant(), false),
-                ("base_manifest_list", TEXT, false),
-                ("delta_manifest_list", TEXT, false),
-                ("changelog_manifest_list", TEXT, true),
-                ("total_record_count", NUMBER, true),
-                ("delta_record_count", NUMBER, true),
-                ("changelog_record_count", NUMBER, true),
-                ("watermark", NUMBER, true),
-                ("next_row_id", NUMBER, true),
-            ],
-            Schemas => vec![
-                ("schema_id", NUMBER, false),
-                ("fields", TEXT, false),
-                ("partition_keys", TEXT, false),
-                ("primary_keys", TEXT, false),
-                ("options", TEXT, false),
-                ("comment", TEXT, true),
-                ("update_time", instant(), false),
-            ],
-            Options => vec![("key", TEXT, false), ("value", TEXT, false)],
-            Files => vec![
-                ("partition", TEXT, true),
-                ("bucket", SHORT, false),
-                ("file_path", TEXT, false),
-                ("file_format", TEXT, false),
-                ("schema_id", NUMBER, false),
-                ("level", SHORT, false),
-                ("record_count", NUMBER, false),
-                ("file_size_in_bytes", NUMBER, false),
-                ("min_key", TEXT, true),
-                ("max_key", TEXT, true),
-                ("null_value_counts", TEXT, false),
-                ("min_value_stats", TEXT, false),
-                ("max_value_stats", TEXT, false),
-                ("min_sequence_number", NUMBER, true),
-                ("max_sequence_number", NUMBER, true),
-                ("creation_time", clock(), true),
-                ("deleteRowCount", NUMBER, true),
-                ("file_source", TEXT, true),
-                ("first_row_id", NUMBER, true),
-                ("write_cols", texts(), true),
-            ],
-            Partitions => vec![
-                ("partition", TEXT, true),
-                ("record_count", NUMBER, false),
-                ("file_size_in_bytes", NUMBER, false),
-                ("file_count", NUMBER, false),
-                ("last_update_time", clock(), true),
-            ],
-            Tags => vec![
-                ("tag_name", TEXT, false),
-                ("snapshot_id", NUMBER, false),
-                ("schema_id", NUMBER, false),
-                ("commit_time", instant(), false),
-                ("record_count", NUMBER, true),
-                ("create_time", clock(), true),
-                ("time_retained", TEXT, true),
-            ],
-            Branches => vec![("branch_name", TEXT, false)],
-        }
     }
 }
 
@@ -303,19 +212,6 @@ fn snapshot_row(of: &Snapshot) -> Row {
         ScalarValue::Int64(of.watermark().filter(|watermark| *watermark != i64::MIN)),
         ScalarValue::Int64(of.next_row_id()),
     ]
-}
-
-/// A type in the words that columns of tables are told in.
-fn declared(of: &DataType) -> Declared {
-    let (data_type, precision) = match of {
-        DataType::Int32 => ("int", None),
-        DataType::Int64 => ("bigint", None),
-        DataType::Timestamp(_, None) => ("datetime(3)", Some(3)),
-        DataType::Timestamp(_, Some(_)) => ("timestamp(3)", Some(3)),
-        DataType::List(_) => ("array<string>", None),
-        _ => ("string", None),
-    };
-    Declared { data_type: data_type.into(), precision, comment: None }
 }
 
 /// Options with what may be a secret masked, sorted.

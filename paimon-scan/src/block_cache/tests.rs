@@ -1,3 +1,5 @@
+//! A cache over a store that counts: every byte right, each fetched once, and what happens when disk, store or reader fail.
+
 use std::path::Path as Folder;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,99 +8,18 @@ use datafusion::datasource::object_store::ObjectStoreUrl;
 use futures::future::join_all;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
 use super::file::CachedFile;
 use super::*;
+use counting::Counting;
+
+mod counting;
 
 const BLOCK: u64 = 64 << 10;
 const FILE: &str = "db.db/t/bucket-0/data-1.parquet";
-
-/// A store in memory that counts the requests for bytes.
-#[derive(Debug)]
-struct Counting {
-    inner: InMemory,
-    requests: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl fmt::Display for Counting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("counting")
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Counting {
-    async fn get_opts(
-        &self,
-        location: &Path,
-        options: GetOptions,
-    ) -> object_store::Result<object_store::GetResult> {
-        self.requests.fetch_add(1, Ordering::SeqCst);
-        // others come to want the same
-        tokio::task::yield_now().await;
-        let found = self.inner.get_opts(location, options).await?;
-        self.bytes.fetch_add(found.range.end - found.range.start, Ordering::SeqCst);
-        Ok(found)
-    }
-
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: object_store::PutPayload,
-        options: object_store::PutOptions,
-    ) -> object_store::Result<object_store::PutResult> {
-        self.inner.put_opts(location, payload, options).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: object_store::PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn object_store::MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: futures::stream::BoxStream<'static, object_store::Result<Path>>,
-    ) -> futures::stream::BoxStream<'static, object_store::Result<Path>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(
-        &self,
-        prefix: Option<&Path>,
-    ) -> futures::stream::BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(
-        &self,
-        prefix: Option<&Path>,
-    ) -> object_store::Result<object_store::ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(
-        &self,
-        from: &Path,
-        to: &Path,
-        options: object_store::CopyOptions,
-    ) -> object_store::Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
-
-impl Counting {
-    /// Requests since the last time.
-    fn requests(&self) -> u64 {
-        self.requests.swap(0, Ordering::SeqCst)
-    }
-}
 
 fn bytes(seed: u64, length: u64) -> Vec<u8> {
     let mut bytes = vec![0; length as usize];
