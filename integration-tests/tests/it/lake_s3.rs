@@ -106,67 +106,6 @@ async fn tables_of_every_kind_are_read_by_backends() {
     assert!(read.len() > 80, "{read:?}");
 }
 
-/// A snapshot that is committed while a statement is planned is in none of its mentions, or in all.
-#[tokio::test]
-async fn system_tables_of_one_statement_are_one_state() {
-    let millrace = Deployment::start(1).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let table = Expiring { folder: folder.path().to_owned(), dropped: Vec::new() };
-    table.reset();
-    let s3 = S3::serve(table.folder.clone()).await;
-    create_catalog(&millrace, "committing", &s3.properties()).await;
-    let name = "committing.lake.pk_compacted";
-    let sql = format!(
-        "SELECT (SELECT sum(record_count) FROM {name}$files), (SELECT count(*) FROM {name}), \
-         (SELECT sum(record_count) FROM {name}$files f), (SELECT max(snapshot_id) FROM {name}$snapshots), \
-         (SELECT max(snapshot_id) FROM {name}$snapshots s)"
-    );
-    let table = Arc::new(table);
-    let commit = {
-        let table = Arc::clone(&table);
-        move || {
-            let name = format!("snapshot/snapshot-{AFTER}");
-            std::fs::copy(warehouse().join(TABLE).join(name), table.snapshot(AFTER)).unwrap();
-            table.point_to(AFTER);
-        }
-    };
-    let (mut old, mut new, mut states) = (0, 0, BTreeSet::new());
-    for at in 0.. {
-        table.reset();
-        let counter = Arc::new(Mutex::new(0));
-        let (seen, commit) = (Arc::clone(&counter), commit.clone());
-        s3.before_read(move |_| {
-            let mut seen = seen.lock();
-            if *seen == at {
-                commit();
-            }
-            *seen += 1;
-        });
-        let rows = read(&millrace, &sql).await.unwrap();
-        s3.before_read(|_| ());
-        let [row] = &rows[..] else { panic!("{rows:?}") };
-        assert!(row[0] == row[2] && row[3] == row[4], "committed at read {at}: {row:?}");
-        states.insert((row[0].clone(), row[1].clone()));
-        match row[3] == AFTER.to_string() {
-            true => new += 1,
-            false => old += 1,
-        }
-        if *counter.lock() <= at {
-            break;
-        }
-    }
-    assert!(old > 0 && new > 0, "{old} saw the old state, {new} the new one");
-    assert_eq!(states.len(), 2, "files of one snapshot and rows of another: {states:?}");
-
-    let described = millrace.sql(&format!("DESC {name}$files")).await.unwrap();
-    assert_eq!(described.len(), 20);
-    assert_eq!(described[1][..3], ["bucket", "int", "NO"]);
-    let shown = millrace.sql(&format!("SHOW COLUMNS FROM {name}$snapshots")).await.unwrap();
-    assert_eq!(shown[0][..3], ["snapshot_id", "bigint", "NO"]);
-    let error = millrace.sql("DESC committing.lake.nothing$files").await.unwrap_err().to_string();
-    assert!(error.contains("nothing"), "{error}");
-}
-
 /// A table of which `BEFORE` is the latest snapshot, until `expire` leaves `AFTER` alone.
 struct Expiring {
     folder: PathBuf,
