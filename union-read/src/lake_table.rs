@@ -230,3 +230,65 @@ impl TableProvider for LakeOnlyTable {
         Ok(Arc::new(UnionReadExec::spread(session, scan, reads, &self.connections)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const BEFORE: i64 = 4;
+    const AFTER: i64 = 7;
+
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let from = entry.unwrap().path();
+            let to = to.join(from.file_name().unwrap());
+            match from.is_dir() {
+                true => copy(&from, &to),
+                false => drop(std::fs::copy(&from, &to).unwrap()),
+            }
+        }
+    }
+
+    fn point_to(snapshots: &Path, id: i64) {
+        for hint in ["LATEST", "EARLIEST"] {
+            std::fs::write(snapshots.join(hint), id.to_string()).unwrap();
+        }
+    }
+
+    /// A snapshot that is committed while a statement is planned is in none of its mentions.
+    #[tokio::test]
+    async fn rows_and_system_tables_of_one_statement_are_of_one_snapshot() {
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+        let written = Path::new(&package).join("../paimon-scan/tests/warehouse");
+        let written = written.join("lake.db/pk_compacted");
+        let folder = tempfile::tempdir().unwrap();
+        copy(&written, &folder.path().join("lake.db/pk_compacted"));
+        let snapshots = folder.path().join("lake.db/pk_compacted/snapshot");
+        for id in (1..10).filter(|id| *id != BEFORE) {
+            let _ = std::fs::remove_file(snapshots.join(format!("snapshot-{id}")));
+        }
+        point_to(&snapshots, BEFORE);
+        let warehouse = folder.path().to_str().unwrap();
+        let options = LakeOptions::new([("warehouse", warehouse)]).unwrap();
+        let (connections, path) = (Connections::default(), TablePath::new("lake", "pk_compacted"));
+        let points = LakePoints::default();
+        let files = async |points: &LakePoints| {
+            points.system(&connections, &options, &path, None, SystemTable::Files).await.unwrap()
+        };
+        let before = files(&points).await;
+        let name = format!("snapshot-{AFTER}");
+        std::fs::copy(written.join("snapshot").join(&name), snapshots.join(&name)).unwrap();
+        point_to(&snapshots, AFTER);
+        assert_eq!(files(&points).await, before);
+        let point = points.of(&connections, &options, &path, None).await.unwrap();
+        assert_eq!(point.plan.snapshot_id, Some(BEFORE));
+        // the next statement
+        let next = LakePoints::default();
+        let point = next.of(&connections, &options, &path, None).await.unwrap();
+        assert_eq!(point.plan.snapshot_id, Some(AFTER));
+        assert_ne!(files(&next).await, before);
+    }
+}
