@@ -32,6 +32,33 @@ pub struct Backend {
     pub lake_deletion_vector_cache_bytes_max: u64,
     /// Rows of overlapping lake files that were found to be superseded, kept between queries, bytes.
     pub lake_derived_vector_cache_bytes_max: u64,
+    /// Blocks of lake files of remote stores that are kept between queries.
+    pub lake_block_cache: LakeBlockCache,
+}
+
+/// `[backend.lake_block_cache]`: blocks of lake files of remote stores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LakeBlockCache {
+    /// Bytes on local disk; 0: nothing is kept.
+    pub disk_bytes_max: u64,
+    /// Where; empty: in `data_dir`.
+    pub directory: String,
+    /// Bytes of blocks in memory.
+    pub memory_bytes_max: usize,
+    /// Length of a block, bytes.
+    pub block_bytes: u64,
+}
+
+impl Default for LakeBlockCache {
+    fn default() -> Self {
+        Self {
+            disk_bytes_max: 0,
+            directory: String::new(),
+            memory_bytes_max: 64 << 20,
+            block_bytes: 1 << 20,
+        }
+    }
 }
 
 impl Default for Backend {
@@ -43,6 +70,7 @@ impl Default for Backend {
             lake_footer_cache_bytes_max: 256 << 20,
             lake_deletion_vector_cache_bytes_max: 128 << 20,
             lake_derived_vector_cache_bytes_max: 128 << 20,
+            lake_block_cache: LakeBlockCache::default(),
         }
     }
 }

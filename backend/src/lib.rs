@@ -7,11 +7,13 @@
 //! * [`leaf`]: what this crate needs to know of a leaf operator
 //! * [`distributed`]: the only code that names datafusion-distributed
 //! * [`statements`]: which queries run here, and how they are stopped
+//! * [`caches`]: what is kept between queries
 //! * [`home`]: the service that frontends call; [`rows`] and [`failure`] below it
 //!
 //! Absent on purpose: SQL, catalogs, users, a list of the other backends, and anything that outlives a query
 //! except caches.
 
+mod caches;
 pub mod config;
 pub mod distributed;
 mod failure;
@@ -34,6 +36,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use caches::Caches;
 use config::{Backend as Section, Rpc};
 use distributed::Engine;
 use home::HomeService;
@@ -53,7 +56,7 @@ impl Backend {
     /// Starts to serve at `rpc.listen`, until `stop`: then no new query is taken, and those that run may end.
     ///
     /// # Errors
-    /// The port cannot be had, the spill directory cannot be made.
+    /// The port cannot be had, the spill directory cannot be made, a cache has a size that cannot be served.
     pub async fn start(
         rpc: &Rpc,
         section: &Section,
@@ -61,11 +64,18 @@ impl Backend {
         leaf: Arc<dyn Leaf>,
         stop: CancellationToken,
     ) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(&rpc.listen).await?;
+        let named = |what: &str, error: std::io::Error| {
+            std::io::Error::new(error.kind(), format!("{what}: {error}"))
+        };
+        let listener = TcpListener::bind(&rpc.listen).await;
+        let listener = listener.map_err(|e| named(&format!("rpc.listen {}", rpc.listen), e))?;
         let address = listener.local_addr()?;
         let statements = Arc::new(Statements::default());
-        let runtime = runtime(section, data_dir)?;
-        let engine = Arc::new(Engine::new(runtime, leaf, Arc::clone(&statements), section.clone()));
+        let runtime = runtime(section, data_dir);
+        let runtime = runtime.map_err(|e| named(&format!("data_dir {}", data_dir.display()), e))?;
+        let caches = Caches::open(section, data_dir).await?;
+        let statements_of = Arc::clone(&statements);
+        let engine = Arc::new(Engine::new(runtime, caches, leaf, statements_of, section.clone()));
         let home = HomeService::new(Arc::clone(&engine), Arc::clone(&statements), stop.clone());
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder()

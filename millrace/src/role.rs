@@ -62,7 +62,7 @@ async fn start_backend(config: &Config, stop: &CancellationToken) -> Result<Back
     let leaf = Arc::new(UnionReads::default());
     let data_dir: &Path = &config.data_dir;
     let started = Backend::start(&config.rpc, &config.backend, data_dir, leaf, stop.clone()).await;
-    started.map_err(|e| format!("rpc.listen {}: {e}", config.rpc.listen))
+    started.map_err(|e| e.to_string())
 }
 
 async fn start_frontend(config: &Config, stop: &CancellationToken) -> Result<Running, String> {

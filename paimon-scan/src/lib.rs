@@ -5,7 +5,7 @@
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files; `live` keeps them for the next one), `section`
 //! (which files overlap), `file` (the unit that travels to a backend), `analyzed` and `statistics` (what the optimizer is told), then what runs there: `store`, `scan`, `source`, `field_id` (`written_names` where there are none),
-//! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, and `resolve` for files that overlap by key.
+//! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, `block_cache` between that and a remote store, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata: catalog, schemas, snapshots, manifests. Its Arrow types
 //! (an older Arrow) never leave this crate; data files are read here, with all push-downs of DataFusion. Its own reader
@@ -15,6 +15,7 @@
 //! where it runs, from [`LakeFile`]s.
 
 mod analyzed;
+mod block_cache;
 mod bounds;
 mod bucket;
 mod catalog;
@@ -51,6 +52,7 @@ mod version;
 mod written_names;
 
 pub use analyzed::Analyzed;
+pub use block_cache::{BlockCache, BlockCacheError, BlockCacheOptions};
 pub use bucket::{LakeBucket, LakePlan};
 pub use catalog::{LakeCatalog, LakeTable};
 pub use declared::Declared;

@@ -1,4 +1,4 @@
-//! Reads data files through DataFusion's footer cache, and tells a file that is gone from one that is broken.
+//! Reads data files through DataFusion's footer cache and, where there is one, the cache of blocks, and tells a file that is gone from one that is broken.
 //!
 //! DataFusion turns an error of the first read of a footer into text, where "not found" can no longer be told
 //! apart. So on any error the file is looked for once more.
@@ -17,6 +17,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -27,6 +28,8 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
+use crate::block_cache::BlockCache;
+use crate::block_cache::file::CachedFile;
 use crate::error::LakeError;
 use crate::written_names::{self, WrittenNames};
 
@@ -45,8 +48,28 @@ pub(crate) struct ByPage;
 
 #[derive(Debug)]
 pub(crate) struct LakeReaderFactory {
-    pub(crate) cached: CachedParquetFileReaderFactory,
+    pub(crate) footers: Arc<FileMetadataCache>,
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// The name of the store.
+    pub(crate) url: ObjectStoreUrl,
+    /// Where blocks of a remote store are kept.
+    pub(crate) blocks: Option<Arc<BlockCache>>,
+}
+
+impl LakeReaderFactory {
+    /// What the bytes of a file are read from.
+    fn store_of(&self, file: &PartitionedFile) -> Arc<dyn ObjectStore> {
+        let store = Arc::clone(&self.store);
+        match &self.blocks {
+            Some(cache) => Arc::new(CachedFile {
+                cache: Arc::clone(cache),
+                store,
+                url: self.url.clone(),
+                meta: file.object_meta.clone(),
+            }),
+            None => store,
+        }
+    }
 }
 
 impl ParquetFileReaderFactory for LakeReaderFactory {
@@ -60,7 +83,9 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
         let path = file.object_meta.location.clone();
         let by_page = file.extension::<ByPage>().is_some();
         let names = file.extension::<WrittenNames>().cloned();
-        let inner = self.cached.create_reader(partition, file, metadata_size_hint, metrics)?;
+        let (store, footers) = (self.store_of(&file), Arc::clone(&self.footers));
+        let cached = CachedParquetFileReaderFactory::new(store, footers);
+        let inner = cached.create_reader(partition, file, metadata_size_hint, metrics)?;
         Ok(Box::new(LakeFileReader { inner, store: Arc::clone(&self.store), path, by_page, names }))
     }
 }

@@ -8,7 +8,6 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfigBuilder, FileSource, ParquetSource,
 };
@@ -21,6 +20,7 @@ use datafusion_datasource::TableSchema;
 use object_store::ObjectMeta;
 use roaring::RoaringBitmap;
 
+use crate::block_cache::BlockCache;
 use crate::bounds;
 use crate::deletion_vector_cache::DeletionVectorCache;
 use crate::error::{LakeError, Result};
@@ -70,7 +70,7 @@ pub struct ScanRequest {
 
 /// Builds the physical scan. Files are opened when it runs; batch size, page index, bloom filters and
 /// pruning follow the session's `execution.parquet` options, footers are cached in the session's runtime, deletion
-/// vectors in its [`DeletionVectorCache`].
+/// vectors in its [`DeletionVectorCache`], blocks of remote stores in its [`BlockCache`].
 ///
 /// Errors of execution hold a [`LakeError`] (see [`LakeError::find`]) where the lake is their cause.
 ///
@@ -129,11 +129,13 @@ impl Scan {
         context: &TaskContext,
     ) -> Result<Arc<dyn FileSource>> {
         let runtime = context.runtime_env();
+        let blocks = context.session_config().get_extension::<BlockCache>();
         let store = store::open(storage, context)?;
-        let cache = runtime.cache_manager.get_file_metadata_cache();
         let reader = LakeReaderFactory {
-            cached: CachedParquetFileReaderFactory::new(Arc::clone(&store), cache),
+            footers: runtime.cache_manager.get_file_metadata_cache(),
             store,
+            url: storage.url()?,
+            blocks: blocks.filter(|_| storage.is_remote()),
         };
         let mut options = datafusion::common::config::TableParquetOptions::default();
         options.global = context.session_config().options().execution.parquet.clone();

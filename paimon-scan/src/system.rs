@@ -1,15 +1,17 @@
 //! Paimon's system tables: what is known of a table, as rows. Names of columns are Paimon's.
 //!
-//! Not shown: statistics of columns in `$files`, and the time of a branch.
+//! Their types and order are too, as far as they are shown. Not shown, all at the end of a table: `operation` and
+//! `writer_version` of a snapshot, the time of a branch, and of a partition what a catalog service knows or counts.
 
+mod columns;
 mod files;
+mod statistics;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use futures::{StreamExt, TryStreamExt, stream};
 use paimon::spec::Snapshot;
@@ -31,7 +33,7 @@ const SECRET: [&str; 6] = ["key", "secret", "password", "token", "credential", "
 const NO_SECRET: [&str; 3] = ["bucket-key", "primary-key", "fluss.table.bucket.key"];
 
 /// A system table of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SystemTable {
     /// Snapshots that have not expired.
     Snapshots,
@@ -50,9 +52,6 @@ pub enum SystemTable {
 }
 
 use SystemTable::{Branches, Files, Options, Partitions, Schemas, Snapshots, Tags};
-
-const TEXT: DataType = DataType::Utf8View;
-const NUMBER: DataType = DataType::Int64;
 
 /// A row of a system table, in the order of its columns.
 type Row = Vec<ScalarValue>;
@@ -79,74 +78,6 @@ impl SystemTable {
         let (table, suffix) = name.rsplit_once('$').filter(|(table, _)| !table.is_empty())?;
         let of = Self::ALL.into_iter().find(|of| of.suffix().eq_ignore_ascii_case(suffix))?;
         Some((table, of))
-    }
-
-    /// Its columns. Times with a zone are instants, those without are as the writer's clock showed them.
-    pub fn columns(self) -> SchemaRef {
-        let instant = || DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-        let clock = || DataType::Timestamp(TimeUnit::Millisecond, None);
-        let columns = match self {
-            Snapshots => vec![
-                ("snapshot_id", NUMBER),
-                ("schema_id", NUMBER),
-                ("commit_user", TEXT),
-                ("commit_identifier", NUMBER),
-                ("commit_kind", TEXT),
-                ("commit_time", instant()),
-                ("base_manifest_list", TEXT),
-                ("delta_manifest_list", TEXT),
-                ("changelog_manifest_list", TEXT),
-                ("total_record_count", NUMBER),
-                ("delta_record_count", NUMBER),
-                ("changelog_record_count", NUMBER),
-                ("watermark", NUMBER),
-            ],
-            Schemas => vec![
-                ("schema_id", NUMBER),
-                ("fields", TEXT),
-                ("partition_keys", TEXT),
-                ("primary_keys", TEXT),
-                ("options", TEXT),
-                ("comment", TEXT),
-                ("update_time", instant()),
-            ],
-            Options => vec![("key", TEXT), ("value", TEXT)],
-            Files => vec![
-                ("partition", TEXT),
-                ("bucket", NUMBER),
-                ("file_path", TEXT),
-                ("file_format", TEXT),
-                ("schema_id", NUMBER),
-                ("level", NUMBER),
-                ("record_count", NUMBER),
-                ("file_size_in_bytes", NUMBER),
-                ("min_key", TEXT),
-                ("max_key", TEXT),
-                ("min_sequence_number", NUMBER),
-                ("max_sequence_number", NUMBER),
-                ("creation_time", clock()),
-                ("deleteRowCount", NUMBER),
-            ],
-            Partitions => vec![
-                ("partition", TEXT),
-                ("record_count", NUMBER),
-                ("file_size_in_bytes", NUMBER),
-                ("file_count", NUMBER),
-                ("last_update_time", clock()),
-            ],
-            Tags => vec![
-                ("tag_name", TEXT),
-                ("snapshot_id", NUMBER),
-                ("schema_id", NUMBER),
-                ("commit_time", instant()),
-                ("record_count", NUMBER),
-                ("create_time", clock()),
-                ("time_retained", TEXT),
-            ],
-            Branches => vec![("branch_name", TEXT)],
-        };
-        let field = |(name, of)| Field::new(name, of, true);
-        Arc::new(Schema::new(columns.into_iter().map(field).collect::<Vec<_>>()))
     }
 }
 
@@ -221,7 +152,7 @@ impl LakeTable {
                 text(json(&schema.partition_keys())),
                 text(json(&schema.primary_keys())),
                 text(json(&shown(schema.options()))),
-                text(schema.comment().unwrap_or_default()),
+                ScalarValue::Utf8View(schema.comment().map(str::to_owned)),
                 instant(schema.time_millis()),
             ]);
         }
@@ -279,6 +210,7 @@ fn snapshot_row(of: &Snapshot) -> Row {
         ScalarValue::Int64(of.changelog_record_count()),
         // Paimon's word for none
         ScalarValue::Int64(of.watermark().filter(|watermark| *watermark != i64::MIN)),
+        ScalarValue::Int64(of.next_row_id()),
     ]
 }
 
@@ -298,12 +230,25 @@ fn json(of: &impl serde::Serialize) -> String {
     serde_json::to_string(of).unwrap_or_default()
 }
 
+/// A value inside a text, `null` as Paimon has it.
+fn shown_value(value: &ScalarValue) -> Result<String> {
+    if value.is_null() {
+        return Ok("null".into());
+    }
+    let shown = array_value_to_string(&value.to_array()?, 0);
+    Ok(shown.map_err(datafusion::error::DataFusionError::from)?)
+}
+
 fn text(of: impl Into<String>) -> ScalarValue {
     ScalarValue::Utf8View(Some(of.into()))
 }
 
 fn number(of: i64) -> ScalarValue {
     ScalarValue::Int64(Some(of))
+}
+
+fn short(of: i32) -> ScalarValue {
+    ScalarValue::Int32(Some(of))
 }
 
 fn instant(milliseconds: i64) -> ScalarValue {

@@ -79,6 +79,18 @@ impl LakeTable {
         Ok(latest.filter(by))
     }
 
+    /// The table at the snapshot that is its latest one now, unless it is at one already: whatever is asked of it from
+    /// here on is asked of that. Its columns stay the latest ones.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn at_latest(mut self) -> Result<Self> {
+        if self.pinned.is_none() {
+            self.pinned = within(LOOK_UP, self.latest()).await?.map(Arc::new);
+        }
+        Ok(self)
+    }
+
     /// Options decide what the rows of a snapshot are, so they are those of its own schema: deletion vectors
     /// that came later cover none of its files.
     async fn pinned(&self, snapshot: Snapshot) -> Result<Self> {

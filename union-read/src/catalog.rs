@@ -109,8 +109,30 @@ impl Catalog {
         }
     }
 
+    /// A table has system tables where it is and has a lake.
+    async fn check_lake(&self, database: &str, name: &str) -> Result<()> {
+        match self {
+            Self::Fluss(catalog) => {
+                let point = catalog.point(&TablePath::new(database, name)).await?;
+                point.lake_options()?.map(|_| ()).ok_or_else(|| point.has_no_lake())
+            }
+            Self::Paimon(catalog) => catalog.lake_table(database, name).await.map(|_| ()),
+        }
+    }
+
     /// The table's own name and what is told about it; a suffix of the name is ignored.
     pub async fn describe(&self, database: &str, name: &str) -> Result<(String, Description)> {
+        if let Some((base, system)) = SystemTable::split(name) {
+            self.check_lake(database, base).await?;
+            let columns = Columns::of_system(system);
+            let description = Description {
+                columns,
+                bucket_keys: vec![],
+                bucket_count: 0,
+                properties: BTreeMap::new(),
+            };
+            return Ok((name.to_string(), description));
+        }
         match self {
             Self::Fluss(catalog) => {
                 let info = catalog.table_info(database, name).await?;
@@ -217,8 +239,9 @@ impl Tables for FlussCatalog {
             let path = TablePath::new(database, base);
             let point = self.point(&path).await?;
             let options = point.lake_options()?.ok_or_else(|| point.has_no_lake())?;
-            let table = lake_table::open(&self.connections, &options, &path).await?;
-            return lake_catalog::system_table(&table, system, version.as_ref()).await;
+            let (from, version) = (&self.connections, version.as_ref());
+            let rows = self.lakes.system(from, &options, &path, version, system).await?;
+            return lake_catalog::system_table(rows);
         }
         let (base, mode) = ReadMode::split(name);
         let path = TablePath::new(database, base);

@@ -15,7 +15,7 @@ use arrow::datatypes::{
 };
 use arrow::row::Rows;
 use fluss_scan::{FlussType, TableInfo};
-use paimon_scan::{Declared, KeyEncoder, LakeSchema};
+use paimon_scan::{Declared, KeyEncoder, LakeSchema, SystemTable};
 
 use crate::{Error, Result};
 
@@ -66,6 +66,12 @@ impl Columns {
             keys: lake.primary_key.clone(),
             partition_keys: lake.partition_key.clone(),
         }
+    }
+
+    /// The columns of a system table.
+    pub fn of_system(of: SystemTable) -> Self {
+        Self { schema: of.columns(), keys: vec![], partition_keys: vec![] }
+            .with_declared(&of.declared())
     }
 
     /// The columns with what people are told about each, position by position.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
 use fluss_scan::TablePath;
-use paimon_scan::{LakeError, LakeOptions, LakeTable, SystemTable, Version};
+use paimon_scan::{LakeError, LakeOptions, LakeTable, SystemTable};
 
 use crate::database::{Tables, database};
-use crate::lake_table::{LakeOnlyTable, LakePoints, at, open};
+use crate::lake_table::{LakeOnlyTable, LakePoints, open};
 use crate::source::Connections;
 use crate::{Error, Result, version};
 
@@ -107,8 +108,13 @@ impl Tables for PaimonCatalog {
     async fn table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
         let (name, version) = version::split(name)?;
         if let Some((base, system)) = SystemTable::split(name) {
-            let table = self.lake_table(database, base).await?;
-            return system_table(&table, system, version.as_ref()).await;
+            let path = TablePath::new(database, base);
+            let (from, version) = (&self.connections, version.as_ref());
+            let rows = self.points.system(from, &self.options, &path, version, system).await;
+            return match rows {
+                Ok(rows) => system_table(rows),
+                Err(error) => Err(self.missing(database, error).await),
+            };
         }
         let path = TablePath::new(database, name);
         match self.points.of(&self.connections, &self.options, &path, version.as_ref()).await {
@@ -118,16 +124,8 @@ impl Tables for PaimonCatalog {
     }
 }
 
-/// A system table of a table, read now: it is small and a thing of planning, so it runs where it is planned.
-pub(crate) async fn system_table(
-    table: &LakeTable,
-    system: SystemTable,
-    version: Option<&Version>,
-) -> Result<Arc<dyn TableProvider>> {
-    let rows = match version {
-        Some(version) => at(table, version).await?.system(system).await?,
-        None => table.system(system).await?,
-    };
+/// A system table of a table: it is small and a thing of planning, so it runs where it is planned.
+pub(crate) fn system_table(rows: RecordBatch) -> Result<Arc<dyn TableProvider>> {
     let table = MemTable::try_new(rows.schema(), vec![vec![rows]]);
     Ok(Arc::new(table.map_err(|error| Error::Corrupt(error.to_string()))?))
 }

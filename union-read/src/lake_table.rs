@@ -1,8 +1,10 @@
 //! A table of a Paimon catalog: the lake alone, at one snapshot that is pinned once per statement.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -10,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use fluss_scan::TablePath;
-use paimon_scan::{LakeBucket, LakeError, LakeOptions, LakePlan, LakeTable, Version};
+use paimon_scan::{LakeBucket, LakeError, LakeOptions, LakePlan, LakeTable, SystemTable, Version};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -58,21 +60,11 @@ pub(crate) async fn at(table: &LakeTable, version: &Version) -> Result<LakeTable
 }
 
 impl LakePoint {
-    async fn pin(
-        connections: &Connections,
-        options: &LakeOptions,
-        path: &TablePath,
-        version: Option<&Version>,
-    ) -> Result<Self> {
-        let latest = open(connections, options, path).await?;
-        let table = match version {
-            None => latest,
-            Some(version) => at(&latest, version).await?,
-        };
+    async fn pin(path: &TablePath, table: &LakeTable) -> Result<Self> {
         let plan = table.plan(None).await?;
         Ok(Self {
             path: path.clone(),
-            columns: columns_of(&table),
+            columns: columns_of(table),
             options: Arc::clone(table.lake()),
             plan,
         })
@@ -102,10 +94,30 @@ impl LakePoint {
 /// What is pinned: a table of a lake, at its latest snapshot or an earlier one.
 type Key = (LakeOptions, TablePath, Option<Version>);
 
-/// The snapshots that one statement reads at: every mention of a table reads the same one.
+/// Values that are made once per statement.
+#[derive(Debug)]
+struct Pinned<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+
+impl<K, V> Default for Pinned<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Pinned<K, V> {
+    /// The value of a key, made when it is first asked for. An error is not kept.
+    async fn get(&self, key: K, make: impl Future<Output = Result<V>>) -> Result<V> {
+        let cell = Arc::clone(self.0.lock().entry(key).or_default());
+        cell.get_or_try_init(|| make).await.cloned()
+    }
+}
+
+/// The snapshots that one statement reads at: every mention of a table, and of what is known of it, reads the same one.
 #[derive(Debug, Default)]
 pub struct LakePoints {
-    pinned: Mutex<HashMap<Key, Arc<OnceCell<Arc<LakePoint>>>>>,
+    tables: Pinned<Key, LakeTable>,
+    points: Pinned<Key, Arc<LakePoint>>,
+    systems: Pinned<(Key, SystemTable), RecordBatch>,
 }
 
 impl LakePoints {
@@ -117,12 +129,39 @@ impl LakePoints {
         path: &TablePath,
         version: Option<&Version>,
     ) -> Result<Arc<LakePoint>> {
-        let cell = {
-            let mut pinned = self.pinned.lock();
-            Arc::clone(pinned.entry((options.clone(), path.clone(), version.cloned())).or_default())
+        let key = (options.clone(), path.clone(), version.cloned());
+        let pin = async {
+            let table = self.table(connections, &key).await?;
+            Ok(Arc::new(LakePoint::pin(path, &table).await?))
         };
-        let pin = async || Ok(Arc::new(LakePoint::pin(connections, options, path, version).await?));
-        cell.get_or_try_init(pin).await.cloned()
+        self.points.get(key.clone(), pin).await
+    }
+
+    /// The rows of a system table of a table, read when they are first asked for.
+    pub async fn system(
+        &self,
+        connections: &Connections,
+        options: &LakeOptions,
+        path: &TablePath,
+        version: Option<&Version>,
+        of: SystemTable,
+    ) -> Result<RecordBatch> {
+        let key = (options.clone(), path.clone(), version.cloned());
+        let read = async { Ok(self.table(connections, &key).await?.system(of).await?) };
+        self.systems.get((key.clone(), of), read).await
+    }
+
+    async fn table(&self, connections: &Connections, key: &Key) -> Result<LakeTable> {
+        let (options, path, version) = key;
+        let pin = async {
+            let latest = open(connections, options, path).await?;
+            let table = match version {
+                None => latest,
+                Some(version) => at(&latest, version).await?,
+            };
+            Ok(table.at_latest().await?)
+        };
+        self.tables.get(key.clone(), pin).await
     }
 }
 
@@ -190,5 +229,67 @@ impl TableProvider for LakeOnlyTable {
         let scan = TableScan::assemble(path, None, Some(lake), ReadMode::Lake, columns)
             .with(projection, limit)?;
         Ok(Arc::new(UnionReadExec::spread(session, scan, reads, &self.connections)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const BEFORE: i64 = 4;
+    const AFTER: i64 = 7;
+
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let from = entry.unwrap().path();
+            let to = to.join(from.file_name().unwrap());
+            match from.is_dir() {
+                true => copy(&from, &to),
+                false => drop(std::fs::copy(&from, &to).unwrap()),
+            }
+        }
+    }
+
+    fn point_to(snapshots: &Path, id: i64) {
+        for hint in ["LATEST", "EARLIEST"] {
+            std::fs::write(snapshots.join(hint), id.to_string()).unwrap();
+        }
+    }
+
+    /// A snapshot that is committed while a statement is planned is in none of its mentions.
+    #[tokio::test]
+    async fn rows_and_system_tables_of_one_statement_are_of_one_snapshot() {
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+        let written = Path::new(&package).join("../paimon-scan/tests/warehouse");
+        let written = written.join("lake.db/pk_compacted");
+        let folder = tempfile::tempdir().unwrap();
+        copy(&written, &folder.path().join("lake.db/pk_compacted"));
+        let snapshots = folder.path().join("lake.db/pk_compacted/snapshot");
+        for id in (1..10).filter(|id| *id != BEFORE) {
+            let _ = std::fs::remove_file(snapshots.join(format!("snapshot-{id}")));
+        }
+        point_to(&snapshots, BEFORE);
+        let warehouse = folder.path().to_str().unwrap();
+        let options = LakeOptions::new([("warehouse", warehouse)]).unwrap();
+        let (connections, path) = (Connections::default(), TablePath::new("lake", "pk_compacted"));
+        let points = LakePoints::default();
+        let files = async |points: &LakePoints| {
+            points.system(&connections, &options, &path, None, SystemTable::Files).await.unwrap()
+        };
+        let before = files(&points).await;
+        let name = format!("snapshot-{AFTER}");
+        std::fs::copy(written.join("snapshot").join(&name), snapshots.join(&name)).unwrap();
+        point_to(&snapshots, AFTER);
+        assert_eq!(files(&points).await, before);
+        let point = points.of(&connections, &options, &path, None).await.unwrap();
+        assert_eq!(point.plan.snapshot_id, Some(BEFORE));
+        // the next statement
+        let next = LakePoints::default();
+        let point = next.of(&connections, &options, &path, None).await.unwrap();
+        assert_eq!(point.plan.snapshot_id, Some(AFTER));
+        assert_ne!(files(&next).await, before);
     }
 }

@@ -56,7 +56,10 @@ pub use codec::UnionReadCodec;
 pub use error::{Error, Result};
 pub use exec::UnionReadExec;
 pub use fluss_scan::Waiting;
-pub use paimon_scan::{DeletionVectorCache, DerivedVectorCache, RestServers};
+pub use paimon_scan::{
+    BlockCache, BlockCacheError, BlockCacheOptions, DeletionVectorCache, DerivedVectorCache,
+    RestServers,
+};
 pub use read_mode::ReadMode;
 pub use source::Source;
 pub use table::UnionTable;

@@ -37,9 +37,9 @@ use datafusion_proto::physical_plan::{DeduplicatingProtoConverter, PhysicalExten
 use proto::failure::{Failure, Kind};
 use proto::v1::Query;
 use tokio::sync::mpsc;
-use union_read::{DeletionVectorCache, DerivedVectorCache, RestServers};
 use url::Url;
 
+use crate::caches::Caches;
 use crate::config::Backend as Section;
 use crate::leaf::Leaf;
 use crate::statements::Statements;
@@ -60,25 +60,19 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over the memory and disk of `runtime`.
+    /// An engine over the memory and disk of `runtime`, and what `caches` keep.
     pub(crate) fn new(
         runtime: Arc<RuntimeEnv>,
+        caches: Caches,
         leaf: Arc<dyn Leaf>,
         statements: Arc<Statements>,
         section: Section,
     ) -> Self {
         let codec: Arc<dyn PhysicalExtensionCodec> = Arc::new(GuardCodec::new(leaf.codec()));
         let channels = Channels::default();
-        let bytes = section.lake_deletion_vector_cache_bytes_max;
-        let vectors = Arc::new(DeletionVectorCache::new(bytes));
-        let bytes = section.lake_derived_vector_cache_bytes_max;
-        let derived = Arc::new(DerivedVectorCache::new(bytes));
-        let servers = Arc::new(RestServers::default());
         let sessions = WorkerSessions::new(
             Arc::clone(&runtime),
-            Arc::clone(&vectors),
-            Arc::clone(&derived),
-            Arc::clone(&servers),
+            caches.clone(),
             Arc::clone(&codec),
             channels.clone(),
             Arc::clone(&statements),
@@ -95,9 +89,7 @@ impl Engine {
         builder.set_distributed_user_codec_arc(codec);
         builder.set_distributed_channel_resolver(channels);
         let mut template = builder.build();
-        template.config_mut().set_extension(vectors);
-        template.config_mut().set_extension(derived);
-        template.config_mut().set_extension(servers);
+        caches.extend(template.config_mut());
         Self { worker, template, leaf, statements, section }
     }
 

@@ -19,9 +19,9 @@ use datafusion_proto::bytes::{
 use datafusion_proto::physical_plan::{DeduplicatingProtoConverter, PhysicalExtensionCodec};
 use proto::v1::Options;
 use union_read::exec::Stop;
-use union_read::{DeletionVectorCache, DerivedVectorCache, RestServers};
 
 use super::channels::Channels;
+use crate::caches::Caches;
 use crate::statements::Statements;
 
 extensions_options! {
@@ -74,9 +74,7 @@ pub(super) fn apply(config: &mut SessionConfig, options: &StatementOptions, stop
 #[derive(Clone)]
 pub(super) struct WorkerSessions {
     template: Arc<SessionState>,
-    vectors: Arc<DeletionVectorCache>,
-    derived: Arc<DerivedVectorCache>,
-    servers: Arc<RestServers>,
+    caches: Caches,
     codec: Arc<dyn PhysicalExtensionCodec>,
     channels: Channels,
     statements: Arc<Statements>,
@@ -85,16 +83,13 @@ pub(super) struct WorkerSessions {
 impl WorkerSessions {
     pub(super) fn new(
         runtime: Arc<RuntimeEnv>,
-        vectors: Arc<DeletionVectorCache>,
-        derived: Arc<DerivedVectorCache>,
-        servers: Arc<RestServers>,
+        caches: Caches,
         codec: Arc<dyn PhysicalExtensionCodec>,
         channels: Channels,
         statements: Arc<Statements>,
     ) -> Self {
         let template = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime);
-        let template = Arc::new(template.build());
-        Self { template, vectors, derived, servers, codec, channels, statements }
+        Self { template: Arc::new(template.build()), caches, codec, channels, statements }
     }
 }
 
@@ -111,9 +106,7 @@ impl WorkerSessionBuilder for WorkerSessions {
         let options = options.unwrap_or_default();
         let stop = self.statements.join(&options.query_id);
         apply(&mut config, &options, stop);
-        config.set_extension(Arc::clone(&self.vectors));
-        config.set_extension(Arc::clone(&self.derived));
-        config.set_extension(Arc::clone(&self.servers));
+        self.caches.extend(&mut config);
         config.set_distributed_user_codec_arc(Arc::clone(&self.codec));
         config.set_distributed_channel_resolver(self.channels.clone());
         config.set_distributed_worker_plan_rewrite_handler(detach);

@@ -158,6 +158,8 @@ async fn a_lake_is_described_and_says_what_is_missing() {
         assert_eq!(read(millrace, &sql).await, [["2"]], "{catalog}");
         let sql = format!("SELECT count(*) > 0 FROM {}", system("schemas"));
         assert_eq!(read(millrace, &sql).await, [["1"]], "{catalog}");
+        let described = millrace.sql(&format!("DESC {}", system("partitions"))).await.unwrap();
+        assert_eq!(described[0][..3], ["partition", "string", "YES"], "{catalog}");
         for none in ["tags", "branches"] {
             let sql = format!("SELECT count(*) FROM {}", system(none));
             assert_eq!(read(millrace, &sql).await, [["0"]], "{catalog}");
@@ -181,6 +183,8 @@ async fn a_lake_is_described_and_says_what_is_missing() {
         ("SELECT * FROM lake.lake_told.`t$snapshot`", "after '$' come snapshots, schemas"),
         ("SELECT * FROM fluss.lake_told.`t$snapshot`", "after '$' come lake, rt, snapshots"),
         ("DESC lake.lake_told.nothing", "lake_told.nothing"),
+        ("DESC lake.lake_told.`nothing$files`", "lake_told.nothing"),
+        ("DESC fluss.lake_told.`nothing$files`", "nothing"),
     ] {
         let error = millrace.sql(sql).await.unwrap_err().to_string();
         assert!(error.contains(named), "{sql}: {error}");

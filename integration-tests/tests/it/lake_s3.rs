@@ -59,16 +59,22 @@ async fn a_lake_on_s3_is_read_as_the_same_files_on_disk() {
     assert!(gone.contains("lake.nothing") && !gone.contains("not-to-be-seen"), "{gone}");
 }
 
-/// Every merge engine, file format and evolution that Java wrote, through frontend and backends. That the rows are
-/// Java's is held by `paimon-scan`'s own tests; here they are counted.
-#[tokio::test]
-async fn tables_of_every_kind_are_read_by_backends() {
-    let (_, millrace) = millrace().await;
+/// Tables of every kind that Java wrote, and what they hold.
+pub fn matrix() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let archive = warehouse().join("../matrix/1.4.2.tar.xz");
     let mut tar = std::process::Command::new("tar");
     tar.arg("-xJf").arg(archive).arg("-C").arg(folder.path());
     assert!(tar.status().unwrap().success());
+    folder
+}
+
+/// Every merge engine, file format and evolution that Java wrote, through frontend and backends. That the rows are
+/// Java's is held by `paimon-scan`'s own tests; here they are counted.
+#[tokio::test]
+async fn tables_of_every_kind_are_read_by_backends() {
+    let (_, millrace) = millrace().await;
+    let folder = matrix();
     let s3 = S3::serve(folder.path().join("warehouse")).await;
     create_catalog(millrace, "matrix", &s3.properties()).await;
     let (mut read, mut wrong) = (BTreeSet::new(), Vec::new());
@@ -149,7 +155,7 @@ impl Expiring {
 }
 
 /// Data files that a statement asks for.
-async fn asked(s3: &S3, millrace: &Deployment, sql: &str) -> (BTreeSet<String>, Rows) {
+pub async fn asked(s3: &S3, millrace: &Deployment, sql: &str) -> (BTreeSet<String>, Rows) {
     let asked = Arc::new(Mutex::new(BTreeSet::new()));
     let log = Arc::clone(&asked);
     s3.before_read(move |key| {

@@ -1,5 +1,6 @@
 //! All integration tests: one binary, so that they share one cluster.
 
+mod block_cache;
 mod checker;
 mod clients;
 mod cluster;

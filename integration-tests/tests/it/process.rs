@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Status and body of a GET.
-async fn get(port: u16, path: &str) -> (u16, String) {
+pub async fn get(port: u16, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -58,6 +58,11 @@ fn arguments_and_configuration_are_checked() {
         (&["standalone", "--config", "nowhere.toml"], &[], "nowhere.toml"),
         (&["standalone", "--set", "mysql.listen=nowhere"], &[], "mysql.listen"),
         (&["backend", "--set", "rpc.listen=nowhere"], &[], "rpc.listen"),
+        (
+            &["backend", "--set", "backend.lake_block_cache.disk_bytes_max=5"],
+            &[],
+            "backend.lake_block_cache.disk_bytes_max must be",
+        ),
         (&["nothing"], &[], "nothing"),
     ] {
         let (ok, told) = run(arguments, environment);

@@ -16,6 +16,7 @@ use datafusion::physical_plan::union::UnionExec;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use paimon::catalog::Identifier;
+use paimon::io::FileIO;
 use paimon::table::SchemaManager;
 use paimon::{DataSplit, DeletionFile, Table};
 
@@ -210,6 +211,7 @@ impl Read {
             return Err(LakeError::unsupported(&name, what).into());
         }
         times::check(&unit.files, &schema, &self.schema, &self.lake, context).await?;
+        let gone = Arc::new(Look { files: files.clone(), paths: unit.paths() });
         let table = Table::new(files, identifier, of.location.clone(), schema, None);
         let columns = match self.output.fields().is_empty() {
             // rows cannot be counted without a column
@@ -225,9 +227,49 @@ impl Read {
         let batches = batches.map(move |batch| {
             let batch = batch.map_err(|error| failure(error, &name, &folder))?;
             let crossed = cross::over(&batch, &output);
-            Ok(crossed.map_err(|what| LakeError::corrupt(format!("rows of {name}: {what}")))?)
+            crossed.map_err(|what| LakeError::corrupt(format!("rows of {name}: {what}")))
+        });
+        let batches = batches.then(move |batch| {
+            let gone = Arc::clone(&gone);
+            async move {
+                match batch {
+                    Ok(batch) => Ok(batch),
+                    Err(error) => Err(gone.or(error).await.into()),
+                }
+            }
         });
         Ok(batches.boxed())
+    }
+}
+
+impl Unit {
+    /// Where its files are, deletion vectors included.
+    fn paths(&self) -> Vec<String> {
+        let vectors = self.files.iter().filter_map(|file| file.deletion_vector.as_ref());
+        let vectors = vectors.map(|vector| vector.path.clone());
+        self.files.iter().map(|file| file.path.clone()).chain(vectors).collect()
+    }
+}
+
+/// Looks for files once more after an error: the readers of some formats make a text of it, where a file that is gone can no
+/// longer be told from one that is broken.
+struct Look {
+    files: FileIO,
+    paths: Vec<String>,
+}
+
+impl Look {
+    /// That a file has gone, or else the error itself.
+    async fn or(&self, error: LakeError) -> LakeError {
+        if error.is_expired() {
+            return error;
+        }
+        for path in &self.paths {
+            if matches!(self.files.exists(path).await, Ok(false)) {
+                return LakeError::FileGone { path: path.clone() };
+            }
+        }
+        error
     }
 }
 

@@ -157,6 +157,11 @@ impl Storage {
         Ok(locate(path, options)?.0)
     }
 
+    /// Whether its bytes come over a network.
+    pub(crate) fn is_remote(&self) -> bool {
+        *self != Self::Local
+    }
+
     /// The name of the store in a `RuntimeEnv`.
     pub(crate) fn url(&self) -> Result<ObjectStoreUrl> {
         match self {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use paimon::spec::DataFileMeta;
 
-use super::{Row, number, text};
+use super::statistics::Statistics;
+use super::{Row, number, short, shown_value, text};
 use crate::catalog::LakeTable;
 use crate::error::Result;
 use crate::live::Change;
@@ -29,6 +31,8 @@ impl LakeTable {
     pub(super) async fn system_files(&self) -> Result<Vec<Row>> {
         let folders = Folders::of(self.table.location(), self.table.schema());
         let key = self.schema.merge_key();
+        let entries = self.entries().await?;
+        let statistics = Statistics::of(self, &entries).await?;
         let row = |change: &Change| -> Result<Row> {
             let meta = change.entry.file();
             let partition = self.row(change.entry.partition())?;
@@ -42,30 +46,36 @@ impl LakeTable {
             };
             let format = meta.file_name.rsplit_once('.').map_or("", |(_, format)| format);
             Ok(vec![
-                text(format!("{{{}}}", listed(&self.partition(&partition)?))),
-                number(change.bucket.into()),
+                text(format!("{{{}}}", listed(&self.partition(&partition)?)?)),
+                short(change.bucket),
                 text(path),
                 text(format),
                 number(meta.schema_id),
-                number(meta.level.into()),
+                short(meta.level),
                 number(meta.row_count),
                 number(meta.file_size),
                 self.key_text(&meta.min_key, &key)?,
                 self.key_text(&meta.max_key, &key)?,
+                text(statistics.nulls(meta)?),
+                text(statistics.smallest(meta)?),
+                text(statistics.largest(meta)?),
                 number(meta.min_sequence_number),
                 number(meta.max_sequence_number),
                 ScalarValue::TimestampMillisecond(created(meta), None),
                 ScalarValue::Int64(meta.delete_row_count),
+                ScalarValue::Utf8View(meta.file_source.and_then(source).map(str::to_owned)),
+                ScalarValue::Int64(meta.first_row_id),
+                columns(meta),
             ])
         };
-        self.entries().await?.iter().map(row).collect()
+        entries.iter().map(row).collect()
     }
 
     fn key_text(&self, bytes: &[u8], key: &[usize]) -> Result<ScalarValue> {
         if key.is_empty() {
             return Ok(ScalarValue::Utf8View(None));
         }
-        Ok(text(format!("[{}]", listed(&self.values(&self.row(bytes)?, key)?))))
+        Ok(text(format!("[{}]", listed(&self.values(&self.row(bytes)?, key)?)?)))
     }
 
     pub(super) async fn system_partitions(&self) -> Result<Vec<Row>> {
@@ -80,7 +90,7 @@ impl LakeTable {
         }
         let row = |(partition, (rows, bytes, files, updated)): (Vec<u8>, _)| -> Result<Row> {
             Ok(vec![
-                text(format!("{{{}}}", listed(&self.partition(&self.row(&partition)?)?))),
+                text(format!("{{{}}}", listed(&self.partition(&self.row(&partition)?)?)?)),
                 number(rows),
                 number(bytes),
                 number(files),
@@ -91,10 +101,30 @@ impl LakeTable {
     }
 }
 
+/// What wrote a file, in Paimon's words.
+fn source(of: i32) -> Option<&'static str> {
+    match of {
+        0 => Some("APPEND"),
+        1 => Some("COMPACT"),
+        _ => None,
+    }
+}
+
+/// The columns that a file holds, where it does not hold all.
+fn columns(meta: &DataFileMeta) -> ScalarValue {
+    match &meta.write_cols {
+        None => ScalarValue::new_null_list(DataType::Utf8, true, 1),
+        Some(names) => {
+            let names: Vec<_> = names.iter().map(|name| ScalarValue::from(name.as_str())).collect();
+            ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8))
+        }
+    }
+}
+
 fn created(meta: &DataFileMeta) -> Option<i64> {
     meta.creation_time.map(|time| time.timestamp_millis())
 }
 
-fn listed(values: &[ScalarValue]) -> String {
-    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn listed(values: &[ScalarValue]) -> Result<String> {
+    Ok(values.iter().map(shown_value).collect::<Result<Vec<_>>>()?.join(", "))
 }

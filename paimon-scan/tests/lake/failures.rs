@@ -9,6 +9,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use paimon_scan::*;
 
+use crate::conformance::unpack;
 use crate::oracle;
 use crate::provider::*;
 
@@ -38,6 +39,10 @@ impl Copy {
         let inside = Path::new("lake.db").join(table);
         copy(&oracle::warehouse().join(&inside), &folder.path().join(&inside));
         let lake = options_of(folder.path());
+        Self::opened(folder, lake, table).await
+    }
+
+    async fn opened(folder: tempfile::TempDir, lake: LakeOptions, table: &str) -> Self {
         let table = LakeCatalog::open(&lake).unwrap().table("lake", table).await.unwrap();
         let plan = table.plan(None).await.unwrap();
         Self { folder, lake: Arc::new(lake), plan, session: PLAIN.session() }
@@ -72,6 +77,41 @@ async fn a_gone_data_file_is_file_gone_with_and_without_a_cached_footer() {
         let found = LakeError::find(&error);
         assert!(matches!(found, Some(LakeError::FileGone { .. })), "{error:?}");
     }
+}
+
+/// Files that the other reader reads: of other formats, and those that are merged value by value.
+#[tokio::test]
+async fn a_gone_file_of_another_format_or_of_merged_values_is_file_gone() {
+    for table in ["append_mixed_orc", "append_mixed_avro", "agg_mixed_parquet", "dedup_mixed_orc"] {
+        let folder = unpack("1.4.2");
+        let lake = options_of(&folder.path().join("warehouse"));
+        let copy = Copy::opened(folder, lake, table).await;
+        let files = copy.files().await;
+        assert!(files.iter().any(|masked| masked.file.foreign.is_some()), "{table}");
+        assert!(copy.read(files.clone()).await.unwrap() > 0, "{table}");
+        let foreign = files.iter().find(|masked| masked.file.foreign.is_some()).unwrap();
+        fs::remove_file(on_disk(&foreign.file.path)).unwrap();
+        let error = copy.read(files).await.unwrap_err();
+        assert!(LakeError::find(&error).is_some_and(LakeError::is_expired), "{table}: {error:?}");
+    }
+}
+
+/// A format is of a file, whatever the table says now.
+#[tokio::test]
+async fn files_of_several_formats_are_one_table() {
+    let copy = Copy::of("refused_mixed_format").await;
+    let files = copy.files().await;
+    assert!(files.iter().all(|masked| masked.file.path.ends_with(".avro")));
+    assert_eq!(copy.read(files.clone()).await.unwrap(), 1);
+    // with Parquet files of another table of the same column in between
+    let parquet = Copy::of("append_plain").await;
+    let [avro, plain] = [files, parquet.files().await];
+    let first = &copy.plan.schema.columns.fields()[0];
+    let of_plain = &parquet.plan.schema.columns.fields()[0];
+    assert_eq!(first.data_type(), of_plain.data_type());
+    let both = [&avro[..], &plain[..]].concat();
+    let rows = parquet.read(plain).await.unwrap();
+    assert_eq!(copy.read(both).await.unwrap(), rows + 1);
 }
 
 #[tokio::test]
