@@ -77,6 +77,10 @@ pub struct FrontendSection {
     pub prepared_statements_max: usize,
     /// Lists of the lake's files kept for later statements, bytes.
     pub lake_plan_cache_bytes_max: usize,
+    /// How often a statement whose backend or read point was lost before its first row is begun again.
+    pub statement_retries_max: u32,
+    /// Buckets and files that a session with `keep_read_points` keeps of its last query.
+    pub read_point_files_max: usize,
 }
 
 impl Default for FrontendSection {
@@ -87,6 +91,8 @@ impl Default for FrontendSection {
             batch_size: 8192,
             prepared_statements_max: 1000,
             lake_plan_cache_bytes_max: 256 << 20,
+            statement_retries_max: 2,
+            read_point_files_max: 10_000,
         }
     }
 }

@@ -20,25 +20,36 @@ use union_read::UnionReadCodec;
 use super::plan::Plan;
 use super::{Answer, Rows};
 use crate::session::Session;
-use crate::{Error, Frontend, Result};
+use crate::{Error, Frontend, Result, read_points};
+
+/// The pause before the first retry; longer before each further one.
+const BEFORE_RETRY: Duration = Duration::from_millis(100);
 
 /// Answers a query.
 ///
-/// If the read point vanishes before the first row, the statement is planned again at a new one, once.
+/// If a backend or the read point is lost before the first row, the statement is planned again, at a new read point and
+/// on the backends that are left, `frontend.statement_retries_max` times within its time.
 pub async fn query(
     frontend: &Frontend,
-    session: &Session,
+    session: &mut Session,
     query: &ast::Query,
     stop: &CancellationToken,
 ) -> Result<Answer> {
     let within = time_allowed(session);
+    let retries_max = frontend.config().frontend.statement_retries_max;
     let stopped = stop.clone();
     let started = async {
-        match start(frontend, session, query, within).await {
-            Err(error) if is_read_point_gone(&error) => {
-                start(frontend, session, query, within).await
+        let mut retries = 0;
+        loop {
+            match start(frontend, session, query, within).await {
+                Err(error) if may_succeed_now(&error) && retries < retries_max => {
+                    tracing::debug!(%error, "a statement is begun again");
+                    metrics::counter!("millrace_frontend_statements_retried_total").increment(1);
+                    retries += 1;
+                    tokio::time::sleep(BEFORE_RETRY * retries).await;
+                }
+                started => return started,
             }
-            started => started,
         }
     };
     let rows = tokio::select! {
@@ -48,8 +59,8 @@ pub async fn query(
     Ok(Answer::Rows(Rows { schema: rows.schema, batches: stoppable(rows.batches, stop.clone()) }))
 }
 
-fn is_read_point_gone(error: &Error) -> bool {
-    matches!(error, Error::ReadPointGone(_))
+fn may_succeed_now(error: &Error) -> bool {
+    matches!(error, Error::ReadPointGone(_) | Error::Retry(_))
 }
 
 /// The time that a statement may take: the smaller one of `query_timeout` (seconds) and `max_execution_time` (milliseconds).
@@ -71,11 +82,14 @@ async fn within_time<T>(within: Duration, work: impl Future<Output = Result<T>>)
 /// Plans and waits for the first rows, so that what can be done again is known before a client sees anything.
 async fn start(
     frontend: &Frontend,
-    session: &Session,
+    session: &mut Session,
     query: &ast::Query,
     within: Duration,
 ) -> Result<Rows> {
     let plan = frontend.planner().plan(session, query).await?;
+    session.read_points = (session.variables.int("keep_read_points") == 1).then(|| {
+        Arc::new(read_points::of(&plan.physical, frontend.config().frontend.read_point_files_max))
+    });
     let schema = Arc::clone(&plan.schema);
     let mut batches = if plan.is_constant {
         let rows = execute_stream(Arc::clone(&plan.physical), plan.state.task_ctx())?;
@@ -196,6 +210,7 @@ pub fn error_of(failure: Failure) -> Error {
         Kind::Statement => Error::Invalid(message),
         Kind::ReadPointGone => Error::ReadPointGone(message),
         Kind::BackendLost => Error::Retry(message),
+        Kind::Unavailable => Error::Unavailable(message),
         Kind::Storage => Error::Storage(message),
         Kind::TooLarge => Error::TooLarge(message),
         Kind::Cancelled => Error::Cancelled,
