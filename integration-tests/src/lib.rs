@@ -9,7 +9,8 @@
 //! - [`Cluster::oracle`]: Flink's batch union read as a second opinion. [`Cluster::java`]: programs over Fluss's own client.
 //! - [`Deployment`]: Millrace itself as processes over such a cluster.
 //! - [`shared_cluster`]: one cluster for all tests of a binary.
-//! - [`checker`]: writers that know what they wrote, readers whose every answer is judged by it.
+//! - [`checker`]: writers that know what they wrote, readers whose every answer is judged by it; `src/bin/checker.rs`
+//!   is the command.
 //! - [`demo`]: the tables and the endless writer of the demo; [`show`]: the demo itself.
 //! - `src/bin/lab.rs`: the same from the command line. `lab/`: the artifacts, fetched with Maven.
 //!
