@@ -19,6 +19,7 @@ use union_read::UnionReadCodec;
 
 use super::plan::Plan;
 use super::{Answer, Rows};
+use crate::config::FrontendSection;
 use crate::session::Session;
 use crate::{Error, Frontend, Result, read_points};
 
@@ -27,7 +28,7 @@ const BEFORE_RETRY: Duration = Duration::from_millis(100);
 
 /// Answers a query.
 ///
-/// If a backend or the read point is lost before the first row, the statement is planned again, at a new read point and
+/// If a backend or the read point is lost before the first rows are handed on, the statement is planned again, at a new read point and
 /// on the backends that are left, `frontend.statement_retries_max` times within its time.
 pub async fn query(
     frontend: &Frontend,
@@ -79,7 +80,7 @@ async fn within_time<T>(within: Duration, work: impl Future<Output = Result<T>>)
     tokio::time::timeout(within, work).await.unwrap_or(Err(Error::TimedOut))
 }
 
-/// Plans and waits for the first rows, so that what can be done again is known before a client sees anything.
+/// Plans and waits for the first rows, all of a small answer, so that what can be done again is known before a client sees anything.
 async fn start(
     frontend: &Frontend,
     session: &mut Session,
@@ -98,12 +99,39 @@ async fn start(
         let pieces = send(frontend, &plan, within, false).await?;
         pieces.try_filter_map(async |piece| Ok(piece.batch())).boxed()
     };
-    let first = batches.try_next().await?;
+    let held = hold(&mut batches, &frontend.config().frontend).await?;
     let labelled = Arc::clone(&schema);
-    let batches = stream::iter(first.map(Ok))
+    let batches = stream::iter(held.into_iter().map(Ok))
         .chain(batches)
         .map(move |batch| batch.and_then(|batch| relabel(&batch, &labelled)));
     Ok(Rows { schema, batches: batches.boxed() })
+}
+
+/// The first rows: all of a small answer, so that whatever is lost before its end can be begun again.
+async fn hold(
+    batches: &mut BoxStream<'static, Result<RecordBatch>>,
+    section: &FrontendSection,
+) -> Result<Vec<RecordBatch>> {
+    let Some(first) = batches.try_next().await? else {
+        return Ok(vec![]);
+    };
+    let ends = tokio::time::Instant::now() + Duration::from_millis(section.answer_held_ms_max);
+    let mut bytes = first.get_array_memory_size();
+    let mut held = vec![first];
+    while bytes < section.answer_held_bytes_max {
+        // what is given up here is only the wait: the stream keeps its place
+        match tokio::time::timeout_at(ends, batches.try_next()).await {
+            Ok(next) => match next? {
+                Some(batch) => {
+                    bytes += batch.get_array_memory_size();
+                    held.push(batch);
+                }
+                None => break,
+            },
+            Err(_) => break,
+        }
+    }
+    Ok(held)
 }
 
 /// The rows under the labels of the statement.
