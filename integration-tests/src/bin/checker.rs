@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use integration_tests::checker::replay::replay;
 use integration_tests::checker::{self, Options};
-use integration_tests::{Credentials, Result};
+use integration_tests::{Credentials, Result, writer_process};
 
 /// Writes into tables of its own in Fluss, reads them through Millrace, and judges every answer.
 ///
@@ -48,17 +48,34 @@ struct Arguments {
     /// Where wrong answers are written down.
     #[arg(long, default_value = "checker-violations")]
     evidence: PathBuf,
+    /// Take rows to write from the standard input: what the checker's own writers are.
+    #[arg(long, hide = true, value_name = "DATABASE.TABLE")]
+    write: Option<String>,
     /// Judge a wrong answer again that was written down; needs no cluster.
     #[arg(long, value_name = "DIRECTORY")]
     replay: Option<PathBuf>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let code = runtime.block_on(command());
+    // a task of fluss-rs may go round without end when its cluster is gone
+    runtime.shutdown_background();
+    code
+}
+
+async fn command() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.replay {
-        Some(directory) => again(directory),
-        None => run(&arguments).await,
+    let outcome = match (&arguments.replay, &arguments.write) {
+        (Some(directory), _) => again(directory),
+        (None, Some(table)) => write(&arguments, table).await,
+        (None, None) => run(&arguments).await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -98,8 +115,8 @@ fn options(arguments: &Arguments) -> Result<Options> {
             let variable = |name: &str| {
                 std::env::var(name).map_err(|_| misuse(&format!("--sasl needs {name}")))
             };
-            let user = variable("CHECKER_FLUSS_USER")?;
-            Some(Credentials { user, password: variable("CHECKER_FLUSS_PASSWORD")? })
+            let user = variable(writer_process::USER)?;
+            Some(Credentials { user, password: variable(writer_process::PASSWORD)? })
         }
     };
     Ok(Options {
@@ -116,6 +133,12 @@ fn options(arguments: &Arguments) -> Result<Options> {
         evidence: arguments.evidence.clone(),
         ..Options::default()
     })
+}
+
+async fn write(arguments: &Arguments, table: &str) -> Result<bool> {
+    let options = options(arguments)?;
+    writer_process::serve(&options.bootstrap, options.sasl.as_ref(), table).await?;
+    Ok(true)
 }
 
 /// Judges again; whether the answer is right, which it was not.

@@ -147,6 +147,11 @@ impl Workload {
         Ok(())
     }
 
+    /// All tables.
+    pub(crate) fn paths(&self) -> Vec<TablePath> {
+        self.tables.iter().map(|table| table.spec.path()).chain([&self.log]).cloned().collect()
+    }
+
     pub(super) fn writers(&self, options: &Options) -> Vec<TableWriter> {
         let writer = |path: &TablePath| TableWriter::new(options, path.clone());
         let keyed = self.tables.iter().map(|t| writer(t.spec.path()).of_keys(t.clone()));

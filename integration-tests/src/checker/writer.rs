@@ -13,10 +13,10 @@ use super::history::Sequences;
 use super::values::{added, mix, part};
 use super::workload::{KEYS, KeyTable};
 use super::{Options, Report};
-use crate::cluster::{Credentials, connect};
+use crate::cluster::Credentials;
 use crate::error::{LabError, Result};
 use crate::value::Value;
-use crate::writer::Writer;
+use crate::writer_process::WriterProcess;
 
 /// Pause between rounds of writing.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -83,13 +83,13 @@ impl TableWriter {
         report: &Mutex<Report>,
         is_over: &impl Fn() -> bool,
     ) -> Result<()> {
-        let connection = connect(&self.bootstrap, self.sasl.as_ref()).await?;
         match &mut self.history {
             History::None => Ok(()),
             History::Keys(active) => {
                 let gate = Arc::clone(&active.table.gate);
                 let opening = gate.read().await;
-                let mut writer = Writer::over(connection, &self.path).await?;
+                let mut writer =
+                    WriterProcess::open(&self.bootstrap, self.sasl.as_ref(), &self.path).await?;
                 let shape = active.shape();
                 active.check(&writer)?;
                 drop(opening);
@@ -105,7 +105,8 @@ impl TableWriter {
                 Ok(())
             }
             History::Sequences(log) => {
-                let mut writer = Writer::over(connection, &self.path).await?;
+                let mut writer =
+                    WriterProcess::open(&self.bootstrap, self.sasl.as_ref(), &self.path).await?;
                 // several sequences over all buckets; a failure ends them all
                 let numbers: Vec<usize> = (0..4).map(|_| log.lock().begin()).collect();
                 while !is_over() {
@@ -130,7 +131,7 @@ impl Active {
     }
 
     /// A server may not know of an added column yet.
-    fn check(&self, writer: &Writer) -> Result<()> {
+    fn check(&self, writer: &WriterProcess) -> Result<()> {
         let columns = COLUMNS
             + usize::from(self.table.partitions.is_some())
             + usize::from(self.table.keys.lock().added());
@@ -145,7 +146,7 @@ impl Active {
     }
 
     /// Writes some keys and waits until they are acknowledged; how many.
-    async fn round(&mut self, writer: &mut Writer, random: &mut StdRng) -> Result<u64> {
+    async fn round(&mut self, writer: &mut WriterProcess, random: &mut StdRng) -> Result<u64> {
         let mut round = BTreeSet::new();
         let written = self.write_keys(writer, random, &mut round).await;
         if let Err(error) = written {
@@ -162,7 +163,7 @@ impl Active {
 
     async fn write_keys(
         &self,
-        writer: &mut Writer,
+        writer: &mut WriterProcess,
         random: &mut StdRng,
         round: &mut BTreeSet<usize>,
     ) -> Result<()> {
@@ -187,7 +188,7 @@ impl Active {
 async fn append(
     log: &Mutex<Sequences>,
     numbers: &[usize],
-    writer: &mut Writer,
+    writer: &mut WriterProcess,
     random: &mut StdRng,
 ) -> Result<u64> {
     let rows = random.random_range(1..30);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fluss::metadata::TablePath;
 use integration_tests::checker::replay::replay;
 use integration_tests::checker::{self, Options};
 use integration_tests::{Cluster, ClusterOptions, Deployment};
@@ -38,6 +39,8 @@ async fn answers_under_load_are_right_and_spoiled_ones_are_found() {
     assert!(report.checked > 24 && report.written > 1000, "{}", report.line());
     assert_eq!(report.kinds.len(), 12, "not every kind was asked: {:?}", report.kinds);
     found(&options, &directory.path().join("spoiled")).await;
+    let orders = TablePath::new("checker", "orders");
+    cluster.wait_tiered(&orders, Duration::from_secs(60)).await.unwrap();
     read_points(&millrace).await;
 }
 
