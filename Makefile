@@ -6,7 +6,7 @@ TESTS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
+.PHONY: help demo chaos test test-unit test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -14,6 +14,10 @@ help: ## list the targets
 demo: setup-lab ## a whole cluster that keeps writing, and three queries over it (SECONDS=60 ends by itself)
 	cargo build --workspace
 	@scripts/run lab demo $(if $(SECONDS),--seconds $(SECONDS))
+
+chaos: setup-lab ## servers die and tables change while every answer is judged (MINUTES=10, SEED=n)
+	cargo build --workspace
+	@scripts/run lab chaos --minutes $(if $(filter command line environment,$(origin MINUTES)),$(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 test: setup-lab setup-clients ## every test, against a real Fluss cluster (TESTS=name picks some)
 	cargo build --workspace

@@ -21,7 +21,8 @@ pub(crate) fn failure(error: &DataFusionError) -> Failure {
     if let Some(ours) = Error::find(error) {
         let kind = match ours {
             Error::ReadPointGone(_) => Kind::ReadPointGone,
-            Error::Unavailable(_) | Error::Denied(_) | Error::Corrupt(_) => Kind::Storage,
+            Error::Unavailable(_) => Kind::Unavailable,
+            Error::Denied(_) | Error::Corrupt(_) => Kind::Storage,
             Error::TooLarge(_) => Kind::TooLarge,
             Error::Cancelled(_) => Kind::Cancelled,
             _ => Kind::Statement,

@@ -225,7 +225,7 @@ async fn an_error_of_a_scan_arrives_with_its_words() {
         let failure = failed.map(|rows| lines(&rows)).expect_err(sql);
         assert_eq!(
             (failure.kind, failure.message.as_str()),
-            (Kind::Storage, "bucket 3 is on fire")
+            (Kind::Unavailable, "bucket 3 is on fire")
         );
     }
 }

@@ -89,11 +89,16 @@ impl FlussClient {
     /// A table as it is now.
     ///
     /// # Errors
-    /// `NotFound`; `DatabaseNotFound`; `Unsupported` for a type that is not known.
+    /// `NotFound`, also of a table that is just being dropped; `DatabaseNotFound`; `Unsupported` for a type that is not known.
     pub async fn table_info(&self, path: &TablePath) -> Result<TableInfo> {
         let request = GetTableInfo { path: wire(path) };
-        let answer = self.servers.ask_any(&request, self.deadline()).await?;
-        TableInfo::parse(path.clone(), answer)
+        match self.servers.ask_any(&request, self.deadline()).await {
+            // the server reads the table and then its schema, which a drop removes in between
+            Err(Error::Server { code: code::SCHEMA_NOT_EXIST, message }) => {
+                Err(Error::NotFound(message))
+            }
+            answer => TableInfo::parse(path.clone(), answer?),
+        }
     }
 
     /// An old or present schema of a table; schemas never change, so they are remembered.

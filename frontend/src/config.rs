@@ -77,6 +77,14 @@ pub struct FrontendSection {
     pub prepared_statements_max: usize,
     /// Lists of the lake's files kept for later statements, bytes.
     pub lake_plan_cache_bytes_max: usize,
+    /// How often a statement whose backend or read point was lost before its first row is begun again.
+    pub statement_retries_max: u32,
+    /// Bytes of an answer that are held back, so that what is lost meanwhile can be begun again unseen. 0: none.
+    pub answer_held_bytes_max: usize,
+    /// How long its first rows are held back at the most, milliseconds.
+    pub answer_held_ms_max: u64,
+    /// Buckets and files that a session with `keep_read_points` keeps of its last query.
+    pub read_point_files_max: usize,
 }
 
 impl Default for FrontendSection {
@@ -87,6 +95,10 @@ impl Default for FrontendSection {
             batch_size: 8192,
             prepared_statements_max: 1000,
             lake_plan_cache_bytes_max: 256 << 20,
+            statement_retries_max: 2,
+            answer_held_bytes_max: 4 << 20,
+            answer_held_ms_max: 1000,
+            read_point_files_max: 10_000,
         }
     }
 }

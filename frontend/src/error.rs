@@ -63,7 +63,10 @@ pub enum Error {
     /// The read point vanished while the statement ran: it may succeed at a new one.
     #[error("{0}; try again")]
     ReadPointGone(String),
-    /// Fluss or the lake's storage cannot be reached or refuses.
+    /// Fluss or the lake's storage does not answer: a later try may succeed.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Fluss or the lake's storage refuses, or holds what cannot be read.
     #[error("{0}")]
     Storage(String),
     /// A defect of this server.
@@ -81,7 +84,8 @@ impl From<union_read::Error> for Error {
             E::Unsupported(_) => Error::Unsupported(message),
             E::Properties(_) => Error::WrongValue(message),
             E::ReadPointGone(_) => Error::ReadPointGone(message),
-            E::Unavailable(_) | E::Denied(_) => Error::Storage(message),
+            E::Unavailable(_) => Error::Unavailable(message),
+            E::Denied(_) => Error::Storage(message),
             E::TooLarge(_) => Error::TooLarge(message),
             E::Cancelled(_) => Error::Cancelled,
             E::Corrupt(_) => Error::Storage(message),

@@ -4,6 +4,7 @@
 //! * [`mysql`]: the only code that knows MySQL packets: listener, connection, error numbers
 //! * [`session`]: what a connection remembers, variables, the process list
 //! * [`query`]: the pipeline of a statement; `query::run` tells the story
+//! * [`read_points`]: where a query has read, for whoever doubts its answer
 //! * [`catalog`]: the catalogs that users created
 //! * [`cluster`]: which backends there are
 //!
@@ -15,6 +16,7 @@ pub mod config;
 mod error;
 pub mod mysql;
 pub mod query;
+pub mod read_points;
 pub mod session;
 
 use std::net::SocketAddr;

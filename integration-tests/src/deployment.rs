@@ -168,16 +168,29 @@ impl Deployment {
         listening(self.ports.rpc[backend]).await
     }
 
+    /// Kills the frontend at once.
+    pub fn kill_frontend(&self) -> Result<()> {
+        self.processes().frontend.kill()
+    }
+
+    /// Starts the frontend that was killed, with the same data and ports.
+    pub async fn start_frontend(&self) -> Result<()> {
+        self.spawn_frontend()?;
+        self.wait_ready().await
+    }
+
+    fn spawn_frontend(&self) -> Result<()> {
+        let started = self.launch().frontend()?;
+        let mut processes = self.processes();
+        processes.watchdog.watch(started.id())?;
+        processes.frontend = started;
+        Ok(())
+    }
+
     /// Ends the frontend as a person would (SIGTERM) and starts it again with the same data.
     pub async fn restart_frontend(&self) -> Result<()> {
-        {
-            let mut processes = self.processes();
-            processes.frontend.stop(READY)?;
-            let started = self.launch().frontend()?;
-            processes.watchdog.watch(started.id())?;
-            processes.frontend = started;
-        }
-        self.wait_ready().await
+        self.processes().frontend.stop(READY)?;
+        self.start_frontend().await
     }
 }
 
@@ -240,12 +253,17 @@ impl Launch<'_> {
 
 /// The binary beside this one: tests and programs of a workspace are built into one directory.
 pub fn binary() -> Result<PathBuf> {
+    sibling("millrace")
+}
+
+/// A program of the workspace beside this one.
+pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe().doing(|| "find this program".into())?;
-    let found = here.ancestors().skip(1).take(2).map(|dir| dir.join("millrace"));
+    let found = here.ancestors().skip(1).take(2).map(|dir| dir.join(name));
     found
         .into_iter()
         .find(|path| path.is_file())
-        .ok_or_else(|| LabError::Setup("millrace is not built: cargo build --workspace".into()))
+        .ok_or_else(|| LabError::Setup(format!("{name} is not built: cargo build --workspace")))
 }
 
 async fn listening(port: u16) -> Result<()> {

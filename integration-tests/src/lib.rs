@@ -5,11 +5,14 @@
 //! - [`Cluster`] and [`ClusterOptions`]: ZooKeeper, coordinator, tablet servers and the official Flink tiering job as
 //!   child processes; verbs on them ([`Node`]); tables ([`TableSpec`]); waiting for the lake, KV snapshots and remote
 //!   log segments.
-//! - [`Writer`] and [`Value`]: rows written with `fluss-rs`, which shares no code with our reader.
+//! - [`Writer`] and [`Value`]: rows written with `fluss-rs`, which shares no code with our reader;
+//!   [`writer_process`]: the same in a process that can be killed.
 //! - [`Cluster::oracle`]: Flink's batch union read as a second opinion. [`Cluster::java`]: programs over Fluss's own client.
 //! - [`Deployment`]: Millrace itself as processes over such a cluster.
 //! - [`shared_cluster`]: one cluster for all tests of a binary.
-//! - [`checker`]: writers that know what they wrote, readers whose every answer is judged by it.
+//! - [`checker`]: writers that know what they wrote, readers whose every answer is judged by it; `src/bin/checker.rs`
+//!   is the command.
+//! - [`chaos`]: faults at random while the checker judges, and the ledger of all such runs.
 //! - [`demo`]: the tables and the endless writer of the demo; [`show`]: the demo itself.
 //! - `src/bin/lab.rs`: the same from the command line. `lab/`: the artifacts, fetched with Maven.
 //!
@@ -17,6 +20,7 @@
 //! (`tests/it/types.rs` does, to compare single values).
 
 mod artifacts;
+pub mod chaos;
 pub mod checker;
 mod cluster;
 pub mod demo;
@@ -31,6 +35,7 @@ mod value;
 mod wait;
 mod watchdog;
 mod writer;
+pub mod writer_process;
 
 pub use artifacts::package_directory;
 pub use cluster::{

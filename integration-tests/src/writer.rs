@@ -20,6 +20,7 @@ pub struct Writer {
     _connection: FlussConnection,
     table: TablePath,
     kind: Kind,
+    columns: usize,
     pending: Vec<WriteResultFuture>,
 }
 
@@ -42,8 +43,15 @@ impl Writer {
         } else {
             Kind::Append(handle.new_append()?.create_writer()?)
         };
+        let columns = handle.get_table_info().get_row_type().fields().len();
         drop(handle);
-        Ok(Self { _connection: connection, table: table.clone(), kind, pending: Vec::new() })
+        let table = table.clone();
+        Ok(Self { _connection: connection, table, kind, columns, pending: Vec::new() })
+    }
+
+    /// How many columns the table had when it was opened.
+    pub fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Appends a row (log table) or upserts it (primary-key table). It counts only after [`flush`](Self::flush).

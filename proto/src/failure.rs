@@ -16,7 +16,9 @@ pub enum Kind {
     ReadPointGone,
     /// A backend was lost or could not be reached.
     BackendLost,
-    /// Fluss or the lake's storage cannot be reached.
+    /// Fluss or the lake's storage does not answer.
+    Unavailable,
+    /// Fluss or the lake's storage refuses, or holds what cannot be read.
     Storage,
     /// A limit was reached.
     TooLarge,
@@ -28,10 +30,11 @@ pub enum Kind {
     Internal,
 }
 
-const KINDS: [(Kind, &str, Code); 8] = [
+const KINDS: [(Kind, &str, Code); 9] = [
     (Kind::Statement, "statement", Code::InvalidArgument),
     (Kind::ReadPointGone, "read-point-gone", Code::Aborted),
     (Kind::BackendLost, "backend-lost", Code::Unavailable),
+    (Kind::Unavailable, "unavailable", Code::FailedPrecondition),
     (Kind::Storage, "storage", Code::FailedPrecondition),
     (Kind::TooLarge, "too-large", Code::ResourceExhausted),
     (Kind::Cancelled, "cancelled", Code::Cancelled),

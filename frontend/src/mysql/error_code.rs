@@ -29,6 +29,7 @@ pub fn server_error(error: &Error) -> ServerError {
         Error::TimedOut => (3024, b"HY000"),
         Error::TooLarge(_) => (1041, b"HY000"),
         Error::Retry(_) | Error::ReadPointGone(_) => (1213, b"40001"),
+        Error::Unavailable(_) => (FOREIGN, b"40001"),
         Error::Storage(_) => (FOREIGN, b"HY000"),
         Error::Internal(_) => (1815, b"HY000"),
     };

@@ -19,26 +19,38 @@ use union_read::UnionReadCodec;
 
 use super::plan::Plan;
 use super::{Answer, Rows};
+use crate::config::FrontendSection;
 use crate::session::Session;
-use crate::{Error, Frontend, Result};
+use crate::{Error, Frontend, Result, read_points};
+
+/// The pause before the first retry; longer before each further one.
+const BEFORE_RETRY: Duration = Duration::from_millis(100);
 
 /// Answers a query.
 ///
-/// If the read point vanishes before the first row, the statement is planned again at a new one, once.
+/// If a backend or the read point is lost before the first rows are handed on, the statement is planned again, at a new read point and
+/// on the backends that are left, `frontend.statement_retries_max` times within its time.
 pub async fn query(
     frontend: &Frontend,
-    session: &Session,
+    session: &mut Session,
     query: &ast::Query,
     stop: &CancellationToken,
 ) -> Result<Answer> {
     let within = time_allowed(session);
+    let retries_max = frontend.config().frontend.statement_retries_max;
     let stopped = stop.clone();
     let started = async {
-        match start(frontend, session, query, within).await {
-            Err(error) if is_read_point_gone(&error) => {
-                start(frontend, session, query, within).await
+        let mut retries = 0;
+        loop {
+            match start(frontend, session, query, within).await {
+                Err(error) if may_succeed_now(&error) && retries < retries_max => {
+                    tracing::debug!(%error, "a statement is begun again");
+                    metrics::counter!("millrace_frontend_statements_retried_total").increment(1);
+                    retries += 1;
+                    tokio::time::sleep(BEFORE_RETRY * retries).await;
+                }
+                started => return started,
             }
-            started => started,
         }
     };
     let rows = tokio::select! {
@@ -48,8 +60,8 @@ pub async fn query(
     Ok(Answer::Rows(Rows { schema: rows.schema, batches: stoppable(rows.batches, stop.clone()) }))
 }
 
-fn is_read_point_gone(error: &Error) -> bool {
-    matches!(error, Error::ReadPointGone(_))
+fn may_succeed_now(error: &Error) -> bool {
+    matches!(error, Error::ReadPointGone(_) | Error::Retry(_))
 }
 
 /// The time that a statement may take: the smaller one of `query_timeout` (seconds) and `max_execution_time` (milliseconds).
@@ -68,14 +80,17 @@ async fn within_time<T>(within: Duration, work: impl Future<Output = Result<T>>)
     tokio::time::timeout(within, work).await.unwrap_or(Err(Error::TimedOut))
 }
 
-/// Plans and waits for the first rows, so that what can be done again is known before a client sees anything.
+/// Plans and waits for the first rows, all of a small answer, so that what can be done again is known before a client sees anything.
 async fn start(
     frontend: &Frontend,
-    session: &Session,
+    session: &mut Session,
     query: &ast::Query,
     within: Duration,
 ) -> Result<Rows> {
     let plan = frontend.planner().plan(session, query).await?;
+    session.read_points = (session.variables.int("keep_read_points") == 1).then(|| {
+        Arc::new(read_points::of(&plan.physical, frontend.config().frontend.read_point_files_max))
+    });
     let schema = Arc::clone(&plan.schema);
     let mut batches = if plan.is_constant {
         let rows = execute_stream(Arc::clone(&plan.physical), plan.state.task_ctx())?;
@@ -84,12 +99,39 @@ async fn start(
         let pieces = send(frontend, &plan, within, false).await?;
         pieces.try_filter_map(async |piece| Ok(piece.batch())).boxed()
     };
-    let first = batches.try_next().await?;
+    let held = hold(&mut batches, &frontend.config().frontend).await?;
     let labelled = Arc::clone(&schema);
-    let batches = stream::iter(first.map(Ok))
+    let batches = stream::iter(held.into_iter().map(Ok))
         .chain(batches)
         .map(move |batch| batch.and_then(|batch| relabel(&batch, &labelled)));
     Ok(Rows { schema, batches: batches.boxed() })
+}
+
+/// The first rows: all of a small answer, so that whatever is lost before its end can be begun again.
+async fn hold(
+    batches: &mut BoxStream<'static, Result<RecordBatch>>,
+    section: &FrontendSection,
+) -> Result<Vec<RecordBatch>> {
+    let Some(first) = batches.try_next().await? else {
+        return Ok(vec![]);
+    };
+    let ends = tokio::time::Instant::now() + Duration::from_millis(section.answer_held_ms_max);
+    let mut bytes = first.get_array_memory_size();
+    let mut held = vec![first];
+    while bytes < section.answer_held_bytes_max {
+        // what is given up here is only the wait: the stream keeps its place
+        match tokio::time::timeout_at(ends, batches.try_next()).await {
+            Ok(next) => match next? {
+                Some(batch) => {
+                    bytes += batch.get_array_memory_size();
+                    held.push(batch);
+                }
+                None => break,
+            },
+            Err(_) => break,
+        }
+    }
+    Ok(held)
 }
 
 /// The rows under the labels of the statement.
@@ -196,6 +238,7 @@ pub fn error_of(failure: Failure) -> Error {
         Kind::Statement => Error::Invalid(message),
         Kind::ReadPointGone => Error::ReadPointGone(message),
         Kind::BackendLost => Error::Retry(message),
+        Kind::Unavailable => Error::Unavailable(message),
         Kind::Storage => Error::Storage(message),
         Kind::TooLarge => Error::TooLarge(message),
         Kind::Cancelled => Error::Cancelled,

@@ -10,6 +10,7 @@ use union_read::columns::{COMMENT, DECLARED};
 use super::statement::{Like, Show};
 use super::{Answer, create_table as create_table_of};
 use crate::catalog::{DEFAULT_CATALOG, create_statement};
+use crate::read_points as read_points_of;
 use crate::session::Session;
 use crate::{Error, Frontend, Result};
 
@@ -32,6 +33,7 @@ pub async fn show(frontend: &Frontend, session: &Session, show: Show) -> Result<
         Show::Warnings => Ok(table(&["Level", "Code", "Message"], vec![])),
         Show::ProcessList { full } => Ok(process_list(frontend, full)),
         Show::Backends => Ok(backends(frontend)),
+        Show::ReadPoints => read_points(session),
     }
 }
 
@@ -207,6 +209,16 @@ fn process_list(frontend: &Frontend, full: bool) -> Answer {
         names.iter().zip(&columns).map(|(n, c)| Field::new(*n, c.data_type().clone(), true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     Answer::rows(schema.clone(), RecordBatch::try_new(schema, columns).map_err(Error::internal))
+}
+
+fn read_points(session: &Session) -> Result<Answer> {
+    let kept = session.read_points.as_deref().ok_or_else(|| {
+        Error::Unsupported(
+            "no read points were kept: SET keep_read_points = 1 before the query".into(),
+        )
+    })?;
+    let points = kept.as_ref().map_err(Clone::clone)?;
+    Ok(table(&read_points_of::LABELS, points.iter().map(read_points_of::row).collect()))
 }
 
 fn backends(frontend: &Frontend) -> Answer {

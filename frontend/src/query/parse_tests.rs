@@ -54,6 +54,7 @@ fn shows() {
         ("SHOW CREATE CATALOG c", Show::CreateCatalog("c".into())),
         ("SHOW SESSION VARIABLES LIKE 'auto%'", Show::Variables(Like(Some("auto%".into())))),
         ("SHOW FULL PROCESSLIST", Show::ProcessList { full: true }),
+        ("show read points", Show::ReadPoints),
     ];
     for (sql, show) in cases {
         assert_eq!(one(sql), Statement::Show(show), "{sql}");

@@ -66,6 +66,9 @@ fn subject(c: &mut Cursor<'_>, full: bool) -> Result<Show, Option<Error>> {
     if c.take(&["BACKENDS"]) || c.take(&["COMPUTE", "NODES"]) {
         return Ok(Show::Backends);
     }
+    if c.take(&["READ", "POINTS"]) {
+        return Ok(Show::ReadPoints);
+    }
     Err(None)
 }
 

@@ -89,6 +89,8 @@ pub enum Show {
     },
     /// `SHOW BACKENDS`, `SHOW COMPUTE NODES`.
     Backends,
+    /// `SHOW READ POINTS`: where the session's last query read.
+    ReadPoints,
 }
 
 /// A `LIKE 'pattern'` at the end of a `SHOW`.

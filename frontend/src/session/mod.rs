@@ -7,6 +7,7 @@ pub mod process_list;
 pub mod variables;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, plan_err};
@@ -14,6 +15,7 @@ use datafusion::logical_expr::var_provider::VarProvider;
 use datafusion::scalar::ScalarValue;
 
 use crate::catalog::DEFAULT_CATALOG;
+use crate::read_points::Kept;
 use crate::{Error, Result};
 use variables::Variables;
 
@@ -36,6 +38,8 @@ pub struct Session {
     pub database: Option<String>,
     /// System variables.
     pub variables: Variables,
+    /// Where the last query read, while `keep_read_points` is on.
+    pub read_points: Option<Arc<Kept>>,
     user_variables: HashMap<String, ScalarValue>,
 }
 
@@ -49,6 +53,7 @@ impl Session {
             catalog: DEFAULT_CATALOG.into(),
             database: None,
             variables: Variables::default(),
+            read_points: None,
             user_variables: HashMap::new(),
         }
     }
@@ -57,6 +62,7 @@ impl Session {
     pub fn reset(&mut self) {
         self.variables = Variables::default();
         self.user_variables.clear();
+        self.read_points = None;
     }
 
     /// Completes `[[catalog.]database.]name`.

@@ -54,6 +54,7 @@ const VARIABLES: &[(&str, Kind, Initial)] = &[
     ("group_concat_max_len", Inert, Int(1024)),
     ("init_connect", Fixed, Text("")),
     ("interactive_timeout", Inert, Int(28_800)),
+    ("keep_read_points", Live, Int(0)),
     ("license", Fixed, Text("Apache License 2.0")),
     ("lower_case_table_names", Fixed, Int(0)),
     ("max_allowed_packet", Fixed, Int(67_108_864)),
@@ -179,6 +180,9 @@ fn check(name: &str, value: ScalarValue) -> Option<ScalarValue> {
         ("query_timeout", ScalarValue::Int64(Some(seconds))) => {
             let seconds = (*seconds > 0).then(|| (*seconds).min(QUERY_TIMEOUT_SECONDS_MAX))?;
             Some(ScalarValue::Int64(Some(seconds)))
+        }
+        ("keep_read_points", ScalarValue::Int64(n)) => {
+            n.is_some_and(|n| n == 0 || n == 1).then_some(value)
         }
         ("max_execution_time" | "wait_timeout" | "sql_select_limit", ScalarValue::Int64(n)) => {
             n.is_some_and(|n| n >= 0).then_some(value)

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use integration_tests::{Cluster, ClusterOptions, Credentials, Result, demo, show};
+use integration_tests::chaos::{self, ledger};
+use integration_tests::{Cluster, ClusterOptions, Credentials, LabError, Result, demo, show};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A real Fluss cluster on this machine.
@@ -41,6 +42,27 @@ enum Command {
         #[arg(long)]
         seconds: Option<u64>,
     },
+    /// Kill and freeze servers and change tables while every answer is judged; adds a line to the ledger.
+    Chaos {
+        /// How long.
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Decides what is done, written and asked. Default: by the clock.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Sessions that ask.
+        #[arg(long, default_value_t = 4)]
+        readers: usize,
+        /// Only kill processes.
+        #[arg(long)]
+        kills_only: bool,
+        /// Where wrong answers are written down.
+        #[arg(long, default_value = "chaos-violations")]
+        evidence: PathBuf,
+        /// Leave the ledger alone.
+        #[arg(long)]
+        no_ledger: bool,
+    },
     /// Keep writing into shop.orders (primary key) and shop.clicks (log) until Ctrl-C or SIGTERM.
     DemoWriter {
         /// host:port of the cluster.
@@ -55,8 +77,21 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let code = runtime.block_on(command());
+    // a task of fluss-rs may go round without end when its cluster is gone
+    runtime.shutdown_background();
+    code
+}
+
+async fn command() -> ExitCode {
     let run = run(Arguments::parse().command);
     let outcome = tokio::select! {
         outcome = run => outcome,
@@ -92,11 +127,61 @@ async fn run(command: Command) -> Result<()> {
             watch(&cluster).await
         }
         Command::Demo { seconds } => show::run(seconds).await,
+        Command::Chaos { minutes, seed, readers, kills_only, evidence, no_ledger } => {
+            let duration = std::time::Duration::try_from_secs_f64(minutes * 60.0)
+                .map_err(|error| LabError::Misuse(format!("--minutes: {error}")))?;
+            let seed =
+                seed.unwrap_or_else(|| chrono::Utc::now().timestamp().unsigned_abs() % 100_000);
+            let options = chaos::Options { duration, seed, readers, kills_only, evidence };
+            wreak(&options, !no_ledger).await
+        }
         Command::DemoWriter { bootstrap, rate, sasl } => {
             println!("writing {rate} rows a second into shop.orders and shop.clicks");
             demo::write(&bootstrap, sasl.as_ref(), rate).await
         }
     }
+}
+
+/// One run of chaos: told, written into the ledger, an error if something did not hold.
+async fn wreak(options: &chaos::Options, is_kept: bool) -> Result<()> {
+    println!("seed {}, {:?}", options.seed, options.duration);
+    let outcome = chaos::run(options).await?;
+    let report = &outcome.report;
+    for error in report.errors.iter().chain(&report.write_errors) {
+        println!("error: {error}");
+    }
+    for violation in report.violations.iter().chain(&report.lost_upstream) {
+        println!("violation: {violation}");
+    }
+    println!("{:?}", report.kinds);
+    println!("{:?}", outcome.faults);
+    println!("{}", report.line());
+    if is_kept {
+        ledger::append(&ledger::path(), outcome.entry(options.seed, commit()))?;
+    }
+    match &outcome.broken()[..] {
+        [] => {
+            println!("held");
+            Ok(())
+        }
+        broken => Err(LabError::Misuse(format!("did not hold: {}", broken.join("; ")))),
+    }
+}
+
+/// The commit that runs; with `+` if there are changes after it.
+fn commit() -> String {
+    let git = |args: &[&str]| {
+        let output = std::process::Command::new("git")
+            .args(args)
+            .current_dir(integration_tests::package_directory())
+            .output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(head) = git(&["rev-parse", "--short", "HEAD"]) else { return "unknown".into() };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!../docs"]);
+    let is_clean = changed.is_some_and(|changed| changed.is_empty());
+    if is_clean { head } else { format!("{head}+") }
 }
 
 /// Returns when a process of the cluster has ended by itself.

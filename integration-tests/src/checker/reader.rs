@@ -1,50 +1,63 @@
 //! Sessions that ask, and what is made of their answers.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder};
+use mysql_async::{Conn, OptsBuilder, Params};
 use parking_lot::Mutex;
-use rand::Rng;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 
-use super::history::{Floor, Keys, Reach, Seen, Sequences, Violation, within};
-use super::workload::Workload;
+use super::case::{Case, Expected, Further, Row, Shown, Wrong};
+use super::evidence::{Answered, Evidence};
+use super::history::{Floor, Reach, Side};
+use super::question::{Question, Shape, Source};
+use super::spoil::Spoil;
+use super::workload::{KeyTable, Surroundings, Workload};
 use super::{Options, Report};
-use crate::error::Result;
 
 /// Before a lost session is opened again.
 const RECONNECT: Duration = Duration::from_millis(200);
+/// The longest wait for a login.
+const LOGIN: Duration = Duration::from_secs(20);
 /// A statement that takes longer counts as hung.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Error number of what may succeed when it is asked again.
-const RETRY: u16 = 1213;
+/// SQLSTATE of what may succeed when it is asked again.
+const RETRY: &str = "40001";
+/// Error number for a table that does not exist.
+const NO_TABLE: u16 = 1146;
+/// Last answers that a session keeps for the case of a wrong one.
+const REMEMBERED: usize = 5;
 
-type Row = Vec<Option<i64>>;
-
-/// One session's knowledge of a primary-key table.
-struct Table {
-    name: &'static str,
-    keys: Arc<Mutex<Keys>>,
-    /// Of the table, of its lake.
-    seen: [Floor; 2],
+/// One session's knowledge of a primary-key table: of the whole table, its lake, and what Fluss holds.
+#[derive(Default)]
+struct Known {
+    whole: Floor,
+    lake: Floor,
+    real_time: Floor,
 }
 
 pub(super) struct Reader {
     mysql: OptsBuilder,
-    prefix: String,
-    tables: [Table; 2],
-    log: Arc<Mutex<Sequences>>,
+    options: Options,
+    workload: Workload,
+    surroundings: Arc<Surroundings>,
+    known: Vec<Known>,
     reached: [Reach; 2],
     random: StdRng,
+    /// Kinds of questions that this session has not asked yet.
+    unasked: Vec<&'static str>,
+    answered: VecDeque<Answered>,
+    began: Instant,
 }
 
-/// Why an answer was not judged right.
+/// Why there is no right answer.
 enum Failed {
-    Wrong(String),
+    Wrong(Box<(Case, Wrong)>),
     Sql(mysql_async::Error),
+    Text(String),
     Hung,
 }
 
@@ -54,170 +67,161 @@ impl From<mysql_async::Error> for Failed {
     }
 }
 
-impl From<String> for Failed {
-    fn from(what: String) -> Self {
-        Self::Wrong(what)
-    }
-}
-
-/// What to ask. The first of the two tables is `self.tables[table]`.
-#[derive(Clone, Copy, Debug)]
-enum Question {
-    Rows { table: usize, lake: bool, stream: bool },
-    Range { table: usize, from: usize, to: usize },
-    Prepared { table: usize, key: usize },
-    Sums { table: usize },
-    Join,
-    Log { lake: bool },
-    LogRows,
-}
-
 impl Reader {
-    pub(super) fn new(options: &Options, workload: &Workload, random: StdRng) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        workload: &Workload,
+        surroundings: &Arc<Surroundings>,
+        random: StdRng,
+    ) -> Self {
         let mysql = OptsBuilder::default()
             .ip_or_hostname(options.mysql.0.clone())
             .tcp_port(options.mysql.1)
-            .user(Some("root"))
+            .user(Some(options.user.clone()))
+            .pass(options.password.clone())
             .prefer_socket(false);
-        let table = |name, keys: &Arc<Mutex<Keys>>| {
-            let lowest = keys.lock().lowest();
-            Table { name, keys: Arc::clone(keys), seen: [lowest.clone(), lowest] }
-        };
         Self {
             mysql,
-            prefix: format!("{}.{}", options.catalog, options.database),
-            tables: [table("accounts", &workload.accounts), table("orders", &workload.orders)],
-            log: Arc::clone(&workload.events),
+            options: options.clone(),
+            workload: workload.clone(),
+            surroundings: Arc::clone(surroundings),
+            known: workload.tables.iter().map(|_| Known::default()).collect(),
             reached: Default::default(),
             random,
+            unasked: Question::KINDS.to_vec(),
+            answered: VecDeque::new(),
+            began: Instant::now(),
         }
     }
 
     /// Asks until `is_over`.
-    pub(super) async fn run(
-        mut self,
-        report: &Mutex<Report>,
-        is_over: impl Fn() -> bool,
-    ) -> Result<()> {
+    pub(super) async fn run(mut self, report: &Mutex<Report>, is_over: impl Fn() -> bool) {
         while !is_over() {
-            let Ok(mut session) = Conn::new(self.mysql.clone()).await else {
-                report.lock().keep_error("cannot connect".into());
-                tokio::time::sleep(RECONNECT).await;
-                continue;
-            };
-            while !is_over() {
-                let question = self.question();
-                if !self.ask(&mut session, question, report).await {
-                    break;
+            let frontend = self.surroundings.frontend();
+            let mut session = match self.login().await {
+                Ok(session) => session,
+                Err(error) => {
+                    if !self.is_frontend_away(frontend) {
+                        let mut report = report.lock();
+                        report.others += 1;
+                        report.keep_error(format!("login: {error}"));
+                    }
+                    tokio::time::sleep(RECONNECT).await;
+                    continue;
                 }
+            };
+            while !is_over() && self.ask(&mut session, report).await {}
+        }
+    }
+
+    async fn login(&self) -> Result<Conn, String> {
+        let login = async {
+            let mut session = Conn::new(self.mysql.clone()).await?;
+            session.query_drop("SET keep_read_points = 1").await?;
+            Ok::<_, mysql_async::Error>(session)
+        };
+        let session = tokio::time::timeout(LOGIN, login).await;
+        session.map_err(|_| format!("none in {LOGIN:?}"))?.map_err(|error| error.to_string())
+    }
+
+    /// Whether the frontend has been away since, or is.
+    fn is_frontend_away(&self, since: u64) -> bool {
+        since % 2 == 1 || self.surroundings.frontend() != since
+    }
+
+    /// How often the tables of a question were re-created, and whether one of them is being.
+    fn creations(&self, question: &Question) -> Vec<u64> {
+        let of = |table: usize| self.workload.tables[table].keys.lock().creations();
+        question.tables().into_iter().map(of).collect()
+    }
+
+    /// Each kind once, then what chance brings.
+    fn question(&mut self, shapes: &[Shape]) -> Question {
+        let kind = self.unasked.pop();
+        loop {
+            let question = Question::pick(&mut self.random, shapes);
+            if kind.is_none_or(|kind| kind == question.kind()) {
+                return question;
             }
         }
-        Ok(())
     }
 
-    fn question(&mut self) -> Question {
-        let table = self.random.random_range(0..self.tables.len());
-        let keys = self.tables[table].keys.lock().len();
-        let key = self.random.random_range(0..keys);
-        match self.random.random_range(0..14) {
-            0..3 => Question::Rows { table, lake: false, stream: false },
-            3 => Question::Rows { table, lake: true, stream: false },
-            4 => Question::Rows { table, lake: false, stream: true },
-            5 => Question::Range {
-                table,
-                from: key,
-                to: (key + self.random.random_range(1..60)).min(keys),
-            },
-            6 => Question::Prepared { table, key },
-            7..9 => Question::Sums { table },
-            9 => Question::Join,
-            10 => Question::Log { lake: true },
-            11 => Question::LogRows,
-            _ => Question::Log { lake: false },
-        }
-    }
-
-    /// Whether the session can be used on.
-    async fn ask(
-        &mut self,
-        session: &mut Conn,
-        question: Question,
-        report: &Mutex<Report>,
-    ) -> bool {
-        let sql = self.sql(question);
-        let asked = self.judge(session, question, &sql);
+    /// Asks one question; whether the session can be used on.
+    async fn ask(&mut self, session: &mut Conn, report: &Mutex<Report>) -> bool {
+        let shapes: Vec<Shape> = self.workload.tables.iter().map(shape).collect();
+        let question = self.question(&shapes);
+        let (creations, frontend) = (self.creations(&question), self.surroundings.frontend());
+        report.lock().asked += 1;
+        let asked = self.judge(session, question, report);
         let judged = tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(Failed::Hung));
         match judged {
             Ok(rows) => {
                 let mut report = report.lock();
                 report.checked += 1;
+                *report.kinds.entry(question.kind()).or_default() += 1;
                 report.rows += rows as u64;
                 true
             }
-            Err(Failed::Wrong(what)) => {
-                let plan: std::result::Result<Vec<(String, String)>, _> =
-                    session.query(format!("EXPLAIN {sql}")).await;
-                let plan = plan.map_or_else(|error| error.to_string(), |plan| format!("{plan:?}"));
+            Err(Failed::Wrong(wrong)) => {
+                self.report_wrong(session, *wrong, report).await;
+                true
+            }
+            Err(Failed::Sql(mysql_async::Error::Server(error))) => {
                 let mut report = report.lock();
-                report.checked += 1;
-                report.violations.push(Violation { sql, what, plan });
+                let told = format!("{:.1} s: {question:?}: {error}", self.seconds());
+                let is_recreated =
+                    creations.iter().any(|n| n % 2 == 1) || creations != self.creations(&question);
+                if error.code == NO_TABLE && is_recreated {
+                    report.excused += 1;
+                    return true;
+                } else if error.state == RETRY {
+                    report.retryable += 1;
+                } else {
+                    report.others += 1;
+                }
+                report.keep_error(told);
                 true
             }
-            Err(Failed::Sql(mysql_async::Error::Server(error))) if error.code == RETRY => {
-                report.lock().retryable += 1;
-                true
-            }
-            Err(Failed::Sql(error)) => {
-                let is_lost = !matches!(error, mysql_async::Error::Server(_));
-                report.lock().keep_error(format!("{sql}: {error}"));
-                tokio::time::sleep(RECONNECT).await;
-                !is_lost
-            }
-            Err(Failed::Hung) => {
-                report.lock().keep_error(format!("{sql}: no answer in {PATIENCE:?}"));
+            Err(failed) => {
+                let told = match failed {
+                    Failed::Sql(error) => error.to_string(),
+                    Failed::Text(what) => what,
+                    _ => format!("no answer in {PATIENCE:?}"),
+                };
+                let mut report = report.lock();
+                if self.is_frontend_away(frontend) {
+                    report.lost += 1;
+                } else {
+                    report.others += 1;
+                    report.keep_error(format!("{:.1} s: {question:?}: {told}", self.seconds()));
+                }
                 false
             }
         }
     }
 
-    fn sql(&self, question: Question) -> String {
-        let name = |table: usize, suffix: &str| {
-            format!("{}.`{}{suffix}`", self.prefix, self.tables[table].name)
+    fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    async fn report_wrong(
+        &mut self,
+        session: &mut Conn,
+        (case, wrong): (Case, Wrong),
+        report: &Mutex<Report>,
+    ) {
+        let evidence = Evidence {
+            case,
+            wrong,
+            answered: self.answered.iter().cloned().collect(),
+            seconds: self.seconds(),
         };
-        const COLUMNS: &str = "k, ver, a, b, h";
-        match question {
-            Question::Rows { table, lake, stream } => {
-                let suffix = if lake {
-                    "$lake"
-                } else if stream {
-                    "$rt"
-                } else {
-                    ""
-                };
-                format!("SELECT {COLUMNS} FROM {}", name(table, suffix))
-            }
-            Question::Range { table, from, to } => {
-                format!("SELECT {COLUMNS} FROM {} WHERE k >= {from} AND k < {to}", name(table, ""))
-            }
-            Question::Prepared { table, .. } => {
-                format!("SELECT {COLUMNS} FROM {} WHERE k = ?", name(table, ""))
-            }
-            Question::Sums { table } => format!(
-                "SELECT count(*), count(DISTINCT k), sum(ver), sum(a + b) FROM {}",
-                name(table, "")
-            ),
-            Question::Join => format!(
-                "SELECT x.k, x.ver, x.a, x.b, x.h, y.k, y.ver, y.a, y.b, y.h FROM {} x \
-                 FULL JOIN {} y ON x.k = y.k",
-                name(0, ""),
-                name(1, "")
-            ),
-            Question::Log { lake } => format!(
-                "SELECT writer, count(*), max(seq), sum(seq) FROM {}.`events{}` GROUP BY writer",
-                self.prefix,
-                if lake { "$lake" } else { "" }
-            ),
-            Question::LogRows => format!("SELECT writer, seq, h FROM {}.events", self.prefix),
+        let violation = evidence.keep(session, &self.options, &self.workload).await;
+        let mut report = report.lock();
+        report.checked += 1;
+        match violation.lost_upstream {
+            true => report.lost_upstream.push(violation),
+            false => report.violations.push(violation),
         }
     }
 
@@ -226,93 +230,150 @@ impl Reader {
         &mut self,
         session: &mut Conn,
         question: Question,
-        sql: &str,
-    ) -> std::result::Result<usize, Failed> {
-        let is_lake =
-            matches!(question, Question::Rows { lake: true, .. } | Question::Log { lake: true });
-        if !is_lake {
-            for table in &mut self.tables {
-                table.keys.lock().raise(&mut table.seen[0]);
+        report: &Mutex<Report>,
+    ) -> Result<usize, Failed> {
+        self.raise(&question);
+        let further = self.further(&question);
+        let sql = self.sql(&question, &further);
+        let parameters = question.parameters();
+        let rows = match parameters.is_empty() {
+            true => session.query(sql.as_str()).await?,
+            false => {
+                let values = parameters.iter().map(|value| (*value).into()).collect();
+                session.exec(sql.as_str(), Params::Positional(values)).await?
             }
-            self.log.lock().raise(&mut self.reached[0]);
-        }
-        let side = usize::from(is_lake);
-        let rows: Vec<Row> = match question {
-            Question::Prepared { key, .. } => numbers(session.exec(sql, (key as i64,)).await?)?,
-            _ => numbers(session.query(sql).await?)?,
         };
-        match question {
-            Question::Rows { table, .. } => {
-                let keys = 0..self.tables[table].keys.lock().len();
-                self.tables[table].judge(side, keys, &seen(&rows, 0)?)?;
+        let answer = numbers(rows).map_err(Failed::Text)?;
+        let expected = self.expected(&question, further);
+        let mut case = Case { sql, parameters, expected, answer };
+        if self.options.spoil
+            && let Some(spoil) = Spoil::ALL.choose(&mut self.random)
+            && spoil.spoil(&mut case, &mut self.random)
+        {
+            report.lock().spoiled += 1;
+        }
+        match case.judge() {
+            Ok(shown) => {
+                self.learn(&question, &shown);
+                self.remember(&case, shown);
+                Ok(case.answer.len())
             }
-            Question::Range { table, from, to } => {
-                self.tables[table].judge(side, from..to, &seen(&rows, 0)?)?;
+            Err(wrong) => Err(Failed::Wrong(Box::new((case, wrong)))),
+        }
+    }
+
+    fn further(&self, question: &Question) -> Vec<Further> {
+        match question {
+            Question::Sums { .. } | Question::Join { .. } => vec![],
+            _ => question.tables().first().map_or(vec![], |t| self.workload.tables[*t].further()),
+        }
+    }
+
+    fn sql(&self, question: &Question, further: &[Further]) -> String {
+        let prefix = format!("{}.{}", self.options.catalog, self.options.database);
+        let name = |table: usize, suffix: &str| {
+            format!("{prefix}.`{}{suffix}`", self.workload.tables[table].name)
+        };
+        let log = |suffix: &str| format!("{prefix}.`{}{suffix}`", self.workload.log.table());
+        question.sql(name, log, &KeyTable::names(further))
+    }
+
+    /// Before a statement: what is acknowledged now must be in its answer.
+    fn raise(&mut self, question: &Question) {
+        let lake = question.is_lake();
+        for table in question.tables() {
+            let (floor, side) = floor(&self.workload, &mut self.known, question, table);
+            self.workload.tables[table].keys.lock().raise(side, floor);
+        }
+        if !lake {
+            self.workload.events.lock().raise(&mut self.reached[0]);
+        }
+    }
+
+    /// After a statement: what was sent until now may be in its answer.
+    fn expected(&mut self, question: &Question, further: Vec<Further>) -> Expected {
+        let workload = &self.workload;
+        let mut windows = |table: usize, keys: Option<std::ops::Range<usize>>| {
+            let (floor, side) = floor(workload, &mut self.known, question, table);
+            let history = workload.tables[table].keys.lock();
+            let keys = keys.unwrap_or(0..history.len());
+            history.windows(side, floor, keys)
+        };
+        let name = |table: usize| workload.tables[table].name.to_owned();
+        let rows = |table, above, keys| Expected::Rows {
+            table: name(table),
+            further: further.clone(),
+            above,
+            keys,
+        };
+        match *question {
+            Question::Rows { table, .. } => rows(table, None, windows(table, None)),
+            Question::Above { table, above } => rows(table, Some(above), windows(table, None)),
+            Question::Range { table, from, to } | Question::PreparedRange { table, from, to } => {
+                rows(table, None, windows(table, Some(from..to)))
             }
             Question::Prepared { table, key } => {
-                self.tables[table].judge(side, key..key + 1, &seen(&rows, 0)?)?;
+                rows(table, None, windows(table, Some(key..key + 1)))
             }
-            Question::Sums { table } => {
-                let table = &self.tables[table];
-                let (count, sum) = table.keys.lock().bounds(&table.seen[0]);
-                let [row] = &rows[..] else { return Err(format!("{} rows", rows.len()).into()) };
-                let at = |column: usize| row.get(column).copied().flatten().unwrap_or_default();
-                within("the number of rows", at(0), count)?;
-                within("the number of keys", at(1), (at(0), at(0)))?;
-                within("the sum of versions", at(2), sum)?;
-                within("the sum of a + b", at(3), (at(0) * 1000, at(0) * 1000))?;
+            Question::Sums { table, modulus } => {
+                Expected::Sums { table: name(table), modulus, keys: windows(table, None) }
             }
-            Question::Join => {
-                for (table, first) in [(0, 0), (1, 5)] {
-                    let keys = 0..self.tables[table].keys.lock().len();
-                    self.tables[table].judge(side, keys, &seen(&rows, first)?)?;
-                }
-                let apart = |row: &&Row| row[0].is_some() && row[5].is_some() && row[0] != row[5];
-                if let Some(row) = rows.iter().find(apart) {
-                    return Err(format!("two keys joined: {row:?}").into());
-                }
+            Question::Join { tables } => Expected::Joined {
+                tables: tables.map(name),
+                keys: tables.map(|table| windows(table, None)),
+            },
+            Question::Counts { lake } => {
+                let reach = &mut self.reached[usize::from(lake)];
+                Expected::Counts(workload.events.lock().windows(reach))
             }
-            Question::Log { .. } => {
-                let whole = rows.iter().map(|row| {
-                    let at = |column: usize| row.get(column).copied().flatten();
-                    Some((at(0)?, (at(1)?, at(2)?, at(3)?)))
-                });
-                let counts: Option<HashMap<_, _>> = whole.collect();
-                let counts = counts.ok_or_else(|| "NULL in a column without".to_string())?;
-                self.log.lock().judge(&mut self.reached[side], &counts)?;
-            }
-            Question::LogRows => {
-                let mut counts: HashMap<i64, (i64, i64, i64)> = HashMap::new();
-                for row in &rows {
-                    let [Some(writer), Some(sequence), Some(hash)] = row[..] else {
-                        return Err(format!("NULL in a column without: {row:?}").into());
-                    };
-                    if hash != super::history::mix(writer, sequence) {
-                        return Err(format!("a mixture: {row:?}").into());
-                    }
-                    let (count, last, sum) = counts.entry(writer).or_default();
-                    (*count, *last, *sum) = (*count + 1, (*last).max(sequence), *sum + sequence);
-                }
-                self.log.lock().judge(&mut self.reached[side], &counts)?;
-            }
+            Question::Log => Expected::Log(workload.events.lock().windows(&mut self.reached[0])),
         }
-        Ok(rows.len())
+    }
+
+    fn learn(&mut self, question: &Question, shown: &Shown) {
+        for (table, keys) in question.tables().into_iter().zip(&shown.keys) {
+            let (floor, _) = floor(&self.workload, &mut self.known, question, table);
+            keys.iter().for_each(|(key, version)| floor.learn(*key, *version));
+        }
+        let reached = &mut self.reached[usize::from(question.is_lake())];
+        shown.writers.iter().for_each(|(writer, last)| reached.learn(*writer, *last));
+    }
+
+    fn remember(&mut self, case: &Case, shown: Shown) {
+        if self.answered.len() == REMEMBERED {
+            self.answered.pop_front();
+        }
+        let (sql, parameters) = (case.sql.clone(), case.parameters.clone());
+        self.answered.push_back(Answered { seconds: self.seconds(), sql, parameters, shown });
     }
 }
 
-impl Table {
-    fn judge(
-        &mut self,
-        side: usize,
-        keys: std::ops::Range<usize>,
-        rows: &[Seen],
-    ) -> std::result::Result<(), String> {
-        self.keys.lock().judge_rows(&mut self.seen[side], keys, rows)
+/// The session's floor for a question about a table. What Fluss alone holds of a table whose partitions are dropped is
+/// less than the whole.
+fn floor<'a>(
+    workload: &Workload,
+    known: &'a mut [Known],
+    question: &Question,
+    table: usize,
+) -> (&'a mut Floor, Side) {
+    let is_parted = workload.tables[table].partitions.is_some();
+    let known = &mut known[table];
+    match question {
+        Question::Rows { source: Source::Lake, .. } => (&mut known.lake, Side::Lake),
+        Question::Rows { source: Source::RealTime, .. } if is_parted => {
+            (&mut known.real_time, Side::Whole)
+        }
+        _ => (&mut known.whole, Side::Whole),
     }
+}
+
+fn shape(table: &KeyTable) -> Shape {
+    let keys = table.keys.lock();
+    Shape { keys: keys.len(), version: keys.last_sent(0) }
 }
 
 /// All columns are numbers.
-fn numbers(rows: Vec<mysql_async::Row>) -> std::result::Result<Vec<Row>, String> {
+fn numbers(rows: Vec<mysql_async::Row>) -> Result<Vec<Row>, String> {
     let number = |value: mysql_async::Value| match value {
         mysql_async::Value::NULL => Ok(None),
         mysql_async::Value::Int(number) => Ok(Some(number)),
@@ -323,20 +384,4 @@ fn numbers(rows: Vec<mysql_async::Row>) -> std::result::Result<Vec<Row>, String>
         other => Err(format!("{other:?} is not a number")),
     };
     rows.into_iter().map(|row| row.unwrap().into_iter().map(number).collect()).collect()
-}
-
-/// The rows of a table that begin at the column `first`; an outer join's without one are left out.
-fn seen(rows: &[Row], first: usize) -> std::result::Result<Vec<Seen>, String> {
-    let mut all = Vec::new();
-    for row in rows {
-        match row.get(first..first + 5) {
-            Some([Some(key), Some(version), Some(a), Some(b), Some(hash)]) => {
-                let (key, version, a, b, hash) = (*key, *version, *a, *b, *hash);
-                all.push(Seen { key, version, a, b, hash });
-            }
-            Some([None, None, None, None, None]) if row.len() > 5 => {}
-            other => return Err(format!("NULL in a column without: {other:?}")),
-        }
-    }
-    Ok(all)
 }

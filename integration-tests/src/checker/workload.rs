@@ -1,64 +1,103 @@
-//! The checker's tables, and the tasks that write into them.
+//! The checker's tables, and what they are created from.
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fluss::metadata::{DataTypes, TablePath};
 use parking_lot::Mutex;
-use rand::Rng;
-use rand::rngs::StdRng;
 
-use super::history::{Keys, Sequences, mix, part};
-use super::{Options, Report};
-use crate::cluster::{Credentials, TableSpec, connect};
+use super::Options;
+use super::case::{Further, LOG};
+use super::history::{Keys, Sequences};
+use super::writer::TableWriter;
+use crate::cluster::{TableSpec, connect};
 use crate::error::Result;
-use crate::value::Value;
-use crate::writer::Writer;
 
-/// Keys of each primary-key table.
-const KEYS: usize = 400;
+/// Keys of each primary-key table that are written at one time.
+pub(super) const KEYS: usize = 400;
 /// How far the lake may lag behind: short, so that its snapshots change under the readers.
 const FRESHNESS: Duration = Duration::from_secs(1);
-/// Pause between rounds of writing.
-const PAUSE: Duration = Duration::from_millis(20);
-/// Before a writer is opened again after a failure.
-const RECONNECT: Duration = Duration::from_millis(500);
+
+/// A primary-key table, what was written into it, and who may change its shape.
+#[derive(Clone)]
+pub(crate) struct KeyTable {
+    pub(crate) name: &'static str,
+    pub(crate) spec: TableSpec,
+    pub(crate) keys: Arc<Mutex<Keys>>,
+    /// Number of partitions: key `k` is in partition `k % n`.
+    pub(crate) partitions: Option<i64>,
+    /// Held by a round of writing (shared) and by a change of the table's shape (alone).
+    pub(crate) gate: Arc<tokio::sync::RwLock<()>>,
+}
+
+/// Which tables a run has.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    /// Beside the plain ones, a partitioned table and one that is there to be re-created.
+    pub changing: bool,
+    /// Properties of all tables.
+    pub properties: Vec<(String, String)>,
+}
 
 /// Histories that writers extend and readers judge by.
-pub(super) struct Workload {
-    pub(super) accounts: Arc<Mutex<Keys>>,
-    pub(super) orders: Arc<Mutex<Keys>>,
-    pub(super) events: Arc<Mutex<Sequences>>,
-    writers: [TableWriter; 3],
-}
-
 #[derive(Clone)]
-pub(super) struct TableWriter {
-    bootstrap: String,
-    sasl: Option<Credentials>,
-    table: TablePath,
+pub(crate) struct Workload {
+    pub(crate) tables: Vec<KeyTable>,
+    pub(super) events: Arc<Mutex<Sequences>>,
+    pub(super) log: TablePath,
+    log_spec: TableSpec,
 }
 
-pub(super) enum History {
-    Keys(Arc<Mutex<Keys>>),
-    Sequences(Arc<Mutex<Sequences>>),
+/// What others do to the servers while the checker runs.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// How often the frontend was taken away or came back: odd while it is away.
+    frontend: AtomicU64,
+    over: AtomicBool,
 }
 
-fn keyed(database: &str, table: &str) -> TableSpec {
-    TableSpec::new(database, table)
+impl Surroundings {
+    /// The frontend is about to go, or is back.
+    pub fn frontend_moves(&self) {
+        self.frontend.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn frontend(&self) -> u64 {
+        self.frontend.load(Ordering::SeqCst)
+    }
+
+    /// Ends the run.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+}
+
+fn keyed(database: &str, table: &str, partitions: Option<i64>) -> TableSpec {
+    let spec = TableSpec::new(database, table)
         .column("k", DataTypes::bigint())
         .column("ver", DataTypes::bigint())
         .column("a", DataTypes::int())
         .column("b", DataTypes::int())
         .column("h", DataTypes::bigint())
-        .primary_key(["k"])
-        .buckets(3)
-        .lake(FRESHNESS)
+        .lake(FRESHNESS);
+    match partitions {
+        None => spec.primary_key(["k"]).buckets(3),
+        Some(_) => spec
+            .column("p", DataTypes::int())
+            .primary_key(["k", "p"])
+            .partitioned_by(["p"])
+            .buckets(2),
+    }
 }
 
-fn log(database: &str, table: &str) -> TableSpec {
-    TableSpec::new(database, table)
+fn log(database: &str) -> TableSpec {
+    TableSpec::new(database, LOG)
         .column("writer", DataTypes::int())
         .column("seq", DataTypes::bigint())
         .column("h", DataTypes::bigint())
@@ -68,173 +107,82 @@ fn log(database: &str, table: &str) -> TableSpec {
 }
 
 impl Workload {
-    pub(super) async fn create(options: &Options) -> Result<Self> {
+    /// The tables of a run, and what is known of them: nothing was written.
+    pub(super) fn new(database: &str, tables: &Tables) -> Self {
+        let with = |spec: TableSpec| {
+            tables.properties.iter().fold(spec, |spec, (key, value)| spec.property(key, value))
+        };
+        let mut kinds = vec![("accounts", None), ("orders", None)];
+        if tables.changing {
+            kinds.extend([("parted", Some(4)), ("again", None)]);
+        }
+        let table = |(name, partitions): (&'static str, Option<i64>)| KeyTable {
+            name,
+            spec: with(keyed(database, name, partitions)),
+            keys: Arc::new(Mutex::new(Keys::new(KEYS))),
+            partitions,
+            gate: Arc::default(),
+        };
+        let log_spec = with(log(database));
+        Self {
+            tables: kinds.into_iter().map(table).collect(),
+            events: Arc::default(),
+            log: log_spec.path().clone(),
+            log_spec,
+        }
+    }
+
+    /// Creates what is missing. Tables that are there already are another run's: an error.
+    pub(super) async fn create(&self, options: &Options) -> Result<()> {
         let connection = connect(&options.bootstrap, options.sasl.as_ref()).await?;
         let admin = connection.get_admin()?;
-        let database = options.database.as_str();
-        let tables =
-            [keyed(database, "accounts"), keyed(database, "orders"), log(database, "events")];
-        for table in &tables {
-            table.create(&admin).await?;
+        for spec in self.tables.iter().map(|table| &table.spec).chain([&self.log_spec]) {
+            spec.create_new(&admin).await?;
         }
-        let writers = tables.map(|table| TableWriter {
-            bootstrap: options.bootstrap.clone(),
-            sasl: options.sasl.clone(),
-            table: table.path().clone(),
-        });
-        let keys = || Arc::new(Mutex::new(Keys::new(KEYS)));
-        Ok(Self { accounts: keys(), orders: keys(), events: Arc::default(), writers })
-    }
-
-    pub(super) fn writers(&self) -> Vec<(TableWriter, History)> {
-        let [accounts, orders, events] = self.writers.clone();
-        vec![
-            (accounts, History::Keys(Arc::clone(&self.accounts))),
-            (orders, History::Keys(Arc::clone(&self.orders))),
-            (events, History::Sequences(Arc::clone(&self.events))),
-        ]
-    }
-}
-
-impl TableWriter {
-    /// Writes rounds until `is_over`; a round that fails is a new writer's beginning.
-    pub(super) async fn run(
-        self,
-        history: History,
-        mut random: StdRng,
-        report: &Mutex<Report>,
-        is_over: impl Fn() -> bool,
-    ) -> Result<()> {
-        // keys whose last write has no known outcome: a late one could undo a newer one
-        let mut uncertain = BTreeSet::new();
-        while !is_over() {
-            let opened = connect(&self.bootstrap, self.sasl.as_ref()).await;
-            let opened = match opened {
-                Ok(connection) => Writer::over(connection, &self.table).await,
-                Err(error) => Err(error),
-            };
-            match opened {
-                Ok(mut writer) => match &history {
-                    History::Keys(keys) => {
-                        self.write_keys(
-                            &mut writer,
-                            keys,
-                            &mut uncertain,
-                            &mut random,
-                            report,
-                            &is_over,
-                        )
-                        .await;
-                    }
-                    History::Sequences(log) => {
-                        self.write_log(&mut writer, log, &mut random, report, &is_over).await;
-                    }
-                },
-                Err(_) => report.lock().write_failures += 1,
-            }
-            if !is_over() {
-                tokio::time::sleep(RECONNECT).await;
+        for table in &self.tables {
+            for partition in 0..table.partitions.unwrap_or(0) {
+                table.spec.add_partition(&admin, &[("p", &partition.to_string())]).await?;
             }
         }
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the state of one writer, which only it has")]
-    async fn write_keys(
-        &self,
-        writer: &mut Writer,
-        keys: &Mutex<Keys>,
-        uncertain: &mut BTreeSet<usize>,
-        random: &mut StdRng,
-        report: &Mutex<Report>,
-        is_over: &impl Fn() -> bool,
-    ) {
-        while !is_over() {
-            let mut round = BTreeSet::new();
-            let mut written = Ok(());
-            for _ in 0..random.random_range(1..30) {
-                let key = random.random_range(0..KEYS);
-                if uncertain.contains(&key) {
-                    continue;
-                }
-                let (version, delete) = {
-                    let mut keys = keys.lock();
-                    let delete = !keys.is_absent(key) && random.random_bool(0.15);
-                    (keys.send(key, delete), delete)
-                };
-                round.insert(key);
-                let row = row(key as i64, version);
-                written = match delete {
-                    true => writer.delete(&row).await,
-                    false => writer.write(&row).await,
-                };
-                if written.is_err() {
-                    break;
-                }
-            }
-            if written.is_ok() {
-                written = writer.flush().await;
-            }
-            if written.is_err() {
-                uncertain.extend(round);
-                report.lock().write_failures += 1;
-                return;
-            }
-            report.lock().written += round.len() as u64;
-            keys.lock().acknowledge(round);
-            tokio::time::sleep(PAUSE).await;
-        }
+    /// All tables.
+    pub(crate) fn paths(&self) -> Vec<TablePath> {
+        self.tables.iter().map(|table| table.spec.path()).chain([&self.log]).cloned().collect()
     }
 
-    async fn write_log(
-        &self,
-        writer: &mut Writer,
-        log: &Mutex<Sequences>,
-        random: &mut StdRng,
-        report: &Mutex<Report>,
-        is_over: &impl Fn() -> bool,
-    ) {
-        // several sequences over all buckets; a failure ends them all
-        let numbers: Vec<usize> = (0..4).map(|_| log.lock().begin()).collect();
-        while !is_over() {
-            let rows = random.random_range(1..30);
-            let mut written = Ok(());
-            for _ in 0..rows {
-                let number = numbers[random.random_range(0..numbers.len())];
-                let sequence = log.lock().send(number);
-                written = writer
-                    .write(&[
-                        Value::Int(number as i32),
-                        Value::BigInt(sequence),
-                        Value::BigInt(mix(number as i64, sequence)),
-                    ])
-                    .await;
-                if written.is_err() {
-                    break;
-                }
-            }
-            if written.is_ok() {
-                written = writer.flush().await;
-            }
-            if written.is_err() {
-                numbers.iter().for_each(|number| log.lock().fail(*number));
-                report.lock().write_failures += 1;
-                return;
-            }
-            numbers.iter().for_each(|number| log.lock().acknowledge(*number));
-            report.lock().written += rows;
-            tokio::time::sleep(PAUSE).await;
-        }
+    pub(super) fn writers(&self, options: &Options) -> Vec<TableWriter> {
+        let writer = |path: &TablePath| TableWriter::new(options, path.clone());
+        let keyed = self.tables.iter().map(|t| writer(t.spec.path()).of_keys(t.clone()));
+        let log = writer(&self.log).of_log(Arc::clone(&self.events));
+        keyed.chain([log]).collect()
     }
 }
 
-fn row(key: i64, version: i64) -> Vec<Value> {
-    let a = part(key, version);
-    vec![
-        Value::BigInt(key),
-        Value::BigInt(version),
-        Value::Int(a),
-        Value::Int(1000 - a),
-        Value::BigInt(mix(key, version)),
-    ]
+impl KeyTable {
+    /// The columns after the first five that every statement from now on can ask for.
+    pub(super) fn further(&self) -> Vec<Further> {
+        let partition = self.partitions.map(Further::Partition);
+        partition.into_iter().chain((0..self.keys.lock().added()).map(Further::Added)).collect()
+    }
+
+    /// Their names, each after a comma.
+    pub(super) fn names(further: &[Further]) -> String {
+        let name = |column: &Further| match column {
+            Further::Partition(_) => ", p".to_owned(),
+            Further::Added(n) => format!(", {}", added_column(*n)),
+        };
+        further.iter().map(name).collect()
+    }
+}
+
+/// The name of the n-th column that is added to a table.
+pub(crate) fn added_column(n: u16) -> String {
+    format!("x{n}")
+}
+
+/// Where violations are written.
+pub(super) fn default_evidence() -> PathBuf {
+    PathBuf::from("checker-violations")
 }

@@ -37,6 +37,7 @@ pub(crate) struct Layout {
     zookeeper: u16,
     coordinator: Ports,
     tablets: Vec<Ports>,
+    heap_divisor: u32,
 }
 
 impl Layout {
@@ -47,7 +48,8 @@ impl Layout {
         let coordinator = free_ports(&mut taken)?;
         let tablets =
             (0..options.tablet_servers).map(|_| free_ports(&mut taken)).collect::<Result<_>>()?;
-        let layout = Self { root, zookeeper, coordinator, tablets };
+        let heap_divisor = options.heap_divisor.max(1);
+        let layout = Self { root, zookeeper, coordinator, tablets, heap_divisor };
         for name in ["logs", "tmp", "warehouse", "remote", "zookeeper"] {
             let directory = layout.root.join(name);
             std::fs::create_dir_all(&directory).doing(|| format!("create {name}"))?;
@@ -105,7 +107,7 @@ impl Layout {
             },
             Node::Tablet(_) => Jvm {
                 class_path: ClassPath::Server,
-                heap_mb: 768,
+                heap_mb: 768 / self.heap_divisor,
                 main: "org.apache.fluss.server.tablet.TabletServer",
                 args: config(node),
             },

@@ -94,6 +94,40 @@ impl Cluster {
         .await
     }
 
+    /// Processes that have ended by themselves.
+    pub(crate) fn dead(&self) -> Vec<Node> {
+        let mut state = self.state.lock();
+        let all = state.processes.iter_mut();
+        all.filter_map(|(node, process)| process.ended().map(|_| *node)).collect()
+    }
+
+    /// Starts a process that has ended, on its old ports and data, and does not wait for it.
+    pub(crate) fn start_again(&self, node: Node) -> Result<()> {
+        let ended = {
+            let mut state = self.state.lock();
+            let ended = state.processes.remove(&node);
+            ended.map(|process| state.watchdog.forget(process.id())).transpose()
+        };
+        ended?;
+        self.spawn(node)
+    }
+
+    /// Tablet servers that were started and that the coordinator does not know.
+    pub(crate) async fn unregistered(&self) -> Result<Vec<Node>> {
+        let known = self.registered_tablets().await?;
+        let is_lost =
+            |id: &usize| self.layout.tablet(*id).is_some_and(|address| !known.contains(&address));
+        Ok((0..self.tablets).filter(is_lost).map(Node::Tablet).collect())
+    }
+
+    /// An error unless the coordinator answers and knows every tablet server.
+    pub(crate) async fn all_registered(&self) -> Result<()> {
+        match &self.unregistered().await?[..] {
+            [] => Ok(()),
+            lost => Err(LabError::Misuse(format!("not registered: {lost:?}"))),
+        }
+    }
+
     fn started_tablets(&self) -> Vec<String> {
         let state = self.state.lock();
         (0..self.tablets)

@@ -35,6 +35,8 @@ pub struct ClusterOptions {
     pub segment_bytes: u64,
     /// How often closed segments are copied to remote storage (`remote.log.task-interval-duration`).
     pub remote_log_interval: Duration,
+    /// The servers' heaps are this many times smaller than usual.
+    pub heap_divisor: u32,
     /// Clients must log in with these; the servers and the tiering job keep a plain listener of their own.
     pub sasl: Option<Credentials>,
     /// Further lines of every `server.yaml`; they win over the harness's own.
@@ -53,6 +55,7 @@ impl Default for ClusterOptions {
             kv_snapshot_interval: Duration::from_secs(2),
             segment_bytes: 1 << 20,
             remote_log_interval: Duration::from_secs(1),
+            heap_divisor: 1,
             sasl: None,
             server_options: Vec::new(),
             directory: None,

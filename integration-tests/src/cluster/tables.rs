@@ -92,7 +92,7 @@ impl TableSpec {
             .property("table.datalake.freshness", &format!("{}ms", freshness.as_millis()))
     }
 
-    /// Sets any table property.
+    /// Sets any table property; one without the prefix `table.` is a custom one.
     pub fn property(mut self, key: &str, value: &str) -> Self {
         self.properties.insert(key.to_owned(), value.to_owned());
         self
@@ -112,11 +112,14 @@ impl TableSpec {
         if !self.primary_key.is_empty() {
             schema = schema.primary_key(&self.primary_key)?;
         }
+        let (properties, custom): (HashMap<_, _>, HashMap<_, _>) =
+            self.properties.clone().into_iter().partition(|(key, _)| key.starts_with("table."));
         Ok(TableDescriptor::builder()
             .schema(schema.build()?)
             .partitioned_by(self.partition_keys.clone())
             .distributed_by(Some(self.buckets), self.bucket_keys.clone())
-            .properties(self.properties.clone())
+            .properties(properties)
+            .custom_properties(custom)
             .build()?)
     }
 
@@ -126,6 +129,20 @@ impl TableSpec {
         let database = admin.create_database(self.path.database(), None, true);
         request("create database", database).await?;
         request("create table", admin.create_table(&self.path, &descriptor, true)).await
+    }
+
+    /// Creates the table, and the database where it is missing; an error if the table is there already.
+    pub async fn create_new(&self, admin: &FlussAdmin) -> Result<()> {
+        let descriptor = self.descriptor()?;
+        let database = admin.create_database(self.path.database(), None, true);
+        request("create database", database).await?;
+        request("create table", admin.create_table(&self.path, &descriptor, false)).await
+    }
+
+    /// Adds a partition, given as (column, value) pairs, if it is missing.
+    pub async fn add_partition(&self, admin: &FlussAdmin, values: &[(&str, &str)]) -> Result<()> {
+        let partition = partition(values);
+        request("add partition", admin.create_partition(&self.path, &partition, true)).await
     }
 }
 

@@ -97,6 +97,19 @@ impl Cluster {
         .await
     }
 
+    /// A number that grows with every lake snapshot of any table.
+    pub(crate) fn lake_progress(&self) -> u64 {
+        let entries =
+            |directory: &Path| std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let databases = entries(&self.layout.warehouse());
+        let tables = databases.flat_map(|database| entries(&database.path()).collect::<Vec<_>>());
+        let latest = |table: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(table.path().join("snapshot/LATEST")).ok()?;
+            text.trim().parse::<u64>().ok()
+        };
+        tables.filter_map(latest).sum()
+    }
+
     /// Waits until the latest KV snapshots of a primary-key table hold all that is in its logs now. Needs a short
     /// `kv_snapshot_interval`.
     pub async fn wait_kv_snapshot(&self, table: &TablePath, limit: Duration) -> Result<Offsets> {

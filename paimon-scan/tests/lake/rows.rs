@@ -89,9 +89,12 @@ async fn counts_from_metadata_are_right_and_absent_when_not_proven() {
 async fn only_overlapping_files_are_resolved() {
     let plan = plan("pk_overlap", None).await;
     let files: Vec<_> = plan.buckets.iter().flat_map(|bucket| &bucket.files).collect();
-    assert!(files.iter().any(|file| file.section.is_none()));
+    // one that overlaps with none, but whose deletes nobody has counted
     assert!(files.iter().any(|file| file.section.as_ref().is_some_and(|s| s.files == 1)));
     assert!(files.iter().any(|file| file.section.as_ref().is_some_and(|s| s.files > 2)));
+    let plan = self::plan("pk_compacted", None).await;
+    let mut files = plan.buckets.iter().flat_map(|bucket| &bucket.files);
+    assert!(files.all(|file| file.section.is_none()));
 }
 
 #[tokio::test]

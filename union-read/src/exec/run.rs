@@ -95,7 +95,7 @@ impl PartitionRun {
         let baseline = self.counts.baseline.clone();
         let stop = self.stop.clone();
         let run = Arc::new(self);
-        let batches = run.rows(reads).map_err(DataFusionError::from).and_then(|batch| async {
+        let batches = run.rows(reads).map_err(vanished).and_then(|batch| async {
             tokio::task::yield_now().await;
             Ok(batch)
         });
@@ -319,6 +319,16 @@ impl PartitionRun {
     }
 }
 
+/// What was there when the read point was pinned and is not there now was dropped meanwhile: a new read point tells what
+/// is left of it, in the lake for a partition.
+fn vanished(error: Error) -> DataFusionError {
+    match error {
+        Error::TableNotFound(what) => Error::ReadPointGone(format!("dropped meanwhile: {what}")),
+        error => error,
+    }
+    .into()
+}
+
 /// Ends the stream with an error once the statement is stopped, also while nothing comes.
 fn until_stopped(
     batches: impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send + 'static,
@@ -340,4 +350,17 @@ fn cut(batch: RecordBatch, left: &mut usize, baseline: &BaselineMetrics) -> Opti
     *left -= rows;
     baseline.record_output(rows);
     Some(batch.slice(0, rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The frontend plans anew for the one, and tells a client of the other that its table does not exist.
+    #[test]
+    fn what_is_dropped_meanwhile_is_a_lost_read_point() {
+        let told = |error: Error| Error::find(&vanished(error)).map(|error| error.code());
+        assert_eq!(told(Error::TableNotFound("partition 3".into())), Some("ReadPointGone"));
+        assert_eq!(told(Error::Unavailable("a server".into())), Some("Unavailable"));
+    }
 }
