@@ -78,6 +78,62 @@ async fn proven_values_are_answered_without_reading() {
     }
 }
 
+/// The same of every column of every table.
+#[tokio::test]
+async fn answers_from_metadata_are_those_of_reading() {
+    let millrace = millrace().await;
+    let (mut same, mut proven) = (0, 0);
+    for table in millrace.sql("SHOW TABLES FROM lake.lake").await.unwrap() {
+        let name = format!("lake.lake.`{}`", table[0]);
+        let Ok(columns) = millrace.sql(&format!("DESC {name}")).await else { continue };
+        for column in columns {
+            let column = format!("`{}`", column[0]);
+            let sql = format!("SELECT count({column}), min({column}), max({column}) FROM {name}");
+            let Ok(read) = millrace.sql(&format!("{sql} WHERE rand() >= 0")).await else {
+                continue;
+            };
+            assert_eq!(millrace.sql(&sql).await.unwrap(), read, "{sql}");
+            same += 1;
+            let plan = explained(&millrace, &sql).await.join("\n");
+            proven += usize::from(!plan.contains("UnionReadExec"));
+        }
+    }
+    assert!(same > 60 && proven > 15, "{same} {proven}");
+}
+
+/// What is exact of a table is not of what a statement makes of it.
+#[tokio::test]
+async fn statistics_of_a_table_are_not_those_of_a_join() {
+    let millrace = millrace().await;
+    for sql in [
+        "SELECT count(*), count(f.v), min(f.v), max(f.v) FROM {facts} f JOIN {middle} m ON f.v = m.k",
+        "SELECT count(*), count(m.v), min(m.v) FROM {facts} f LEFT JOIN {middle} m ON f.v = m.k + 1",
+        "SELECT count(*), count(f.v), max(f.v) FROM {facts} f, {small} s",
+        "SELECT count(*), min(f.k) FROM {facts} f WHERE f.k NOT IN (SELECT k FROM {small} s WHERE k < 2)",
+        "SELECT count(*), max(f.v) FROM {facts} f WHERE EXISTS (SELECT 1 FROM {middle} m WHERE m.k = f.v)",
+        "SELECT count(*), min(v), max(v) FROM (SELECT v FROM {facts} f UNION ALL SELECT v FROM {small} s) u",
+        "SELECT count(*), min(v), max(v) FROM (SELECT v FROM {facts} f ORDER BY k, v DESC LIMIT 7) u",
+        "SELECT count(*), count(v), max(n) FROM (SELECT v, count(*) n FROM {facts} f GROUP BY v) u",
+        "SELECT min(cast(v AS CHAR)), max(cast(v AS CHAR)), max(-v), min(v + k) FROM {facts} f",
+        "SELECT count(*), min(k), max(k) FROM {facts} f WHERE k > 3000000",
+        "SELECT count(*), min(k), max(k) FROM {facts} f WHERE k >= 3000000",
+        "SELECT count(DISTINCT k), count(DISTINCT v), max(k) FROM {facts} f WHERE k < 0",
+        "SELECT sum(v), avg(v), min(v) FROM {facts} f WHERE v IS NULL",
+    ] {
+        let with = |table: &dyn Fn(&str) -> String| {
+            let tables = ["facts", "small", "middle"];
+            let replace = |sql: String, name: &&str| {
+                sql.replace(&format!("{{{name}}}"), &table(&format!("lake.lake.analyzed_{name}")))
+            };
+            tables.iter().fold(sql.to_owned(), replace)
+        };
+        let told = millrace.sql(&with(&|table| table.to_owned())).await.unwrap();
+        // of rows that a filter chooses nothing is exact
+        let read = with(&|table| format!("(SELECT * FROM {table} WHERE rand() >= 0)"));
+        assert_eq!(told, millrace.sql(&read).await.unwrap(), "{sql}");
+    }
+}
+
 /// Few different values make a join large: the third table is then the smaller side.
 #[tokio::test]
 async fn analysis_decides_which_side_of_a_join_is_built() {

@@ -134,7 +134,8 @@ pub(super) fn check(options: &LakeOptions) -> Result<()> {
         if is_of_storage(name) && !storage::is_known(name) {
             return Err(LakeError::option(name, "is not supported"));
         }
-        if !is_of_storage(name) && !value.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+        let is_plain = || value.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        if KNOWN.contains(&name) && !is_plain() {
             // they travel in headers and signatures
             return Err(LakeError::option(name, "is not plain ASCII"));
         }
