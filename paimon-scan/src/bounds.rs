@@ -82,7 +82,7 @@ pub(crate) fn integer_scalar(value: i64, data_type: &DataType) -> Option<ScalarV
 
 /// What a writer says of the columns of a file, for files of the current schema, whose names it goes by. Bounds
 /// prove which values a file does not hold: fixed-width columns only (Paimon cuts strings to 16 characters; floats
-/// have NaN). Nulls are counted of all columns that hold no others.
+/// have NaN). Nulls are counted of all columns that are not nested.
 pub(crate) fn of_file(
     meta: &DataFileMeta,
     table: &TableSchema,
@@ -91,7 +91,7 @@ pub(crate) fn of_file(
     let columns = table.fields().iter().zip(schema.columns.fields());
     let bounds = columns.filter_map(|(field, column)| {
         let of = field.data_type();
-        if is_nested(of) {
+        if !is_exact(of) && !is_counted(of) {
             return None;
         }
         let stats = meta.value_stats_for_field(table.id(), table.fields(), field)?;
@@ -107,19 +107,19 @@ pub(crate) fn of_file(
     bounds.collect()
 }
 
-fn is_nested(of: &PaimonType) -> bool {
-    !is_exact(of)
-        && !matches!(
-            of,
-            PaimonType::Boolean(_)
-                | PaimonType::Char(_)
-                | PaimonType::VarChar(_)
-                | PaimonType::Binary(_)
-                | PaimonType::VarBinary(_)
-                | PaimonType::Decimal(_)
-                | PaimonType::Float(_)
-                | PaimonType::Double(_)
-        )
+/// Types without bounds here whose nulls are counted.
+fn is_counted(of: &PaimonType) -> bool {
+    matches!(
+        of,
+        PaimonType::Boolean(_)
+            | PaimonType::Char(_)
+            | PaimonType::VarChar(_)
+            | PaimonType::Binary(_)
+            | PaimonType::VarBinary(_)
+            | PaimonType::Decimal(_)
+            | PaimonType::Float(_)
+            | PaimonType::Double(_)
+    )
 }
 
 fn is_exact(of: &PaimonType) -> bool {

@@ -81,7 +81,7 @@ pub(crate) enum Storage {
     Granted {
         scheme: String,
         authority: String,
-        options: LakeOptions,
+        options: Box<LakeOptions>,
     },
 }
 
@@ -219,7 +219,7 @@ pub(crate) fn locate(path: &str, options: &LakeOptions) -> Result<(Storage, Path
             let storage = Storage::Granted {
                 scheme: if scheme == "s3a" { "s3" } else { scheme }.to_owned(),
                 authority: authority.to_owned(),
-                options: options.clone(),
+                options: Box::new(options.clone()),
             };
             Ok((storage, parse(path, key)?))
         }

@@ -172,8 +172,8 @@ impl RestServer {
     where
         F: Future<Output = paimon::Result<T>>,
     {
-        let mut delay = FIRST_DELAY;
-        for attempt in 0.. {
+        let (mut retries, mut delay) = (RETRIES, FIRST_DELAY);
+        loop {
             let error = match tokio::time::timeout(self.timeout, ask()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
@@ -182,13 +182,13 @@ impl RestServer {
                     return Err(Refusal::Other(LakeError::Unavailable(text.into())));
                 }
             };
-            if attempt >= RETRIES || !may_pass(&error) {
+            if retries == 0 || !may_pass(&error) {
                 return Err(self.refusal(error));
             }
             tokio::time::sleep(delay).await;
+            retries -= 1;
             delay *= 2;
         }
-        unreachable!("the loop has no end")
     }
 
     fn refusal(&self, error: paimon::Error) -> Refusal {
