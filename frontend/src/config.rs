@@ -97,7 +97,7 @@ impl Default for FrontendSection {
             lake_plan_cache_bytes_max: 256 << 20,
             statement_retries_max: 2,
             answer_held_bytes_max: 4 << 20,
-            answer_held_ms_max: 1000,
+            answer_held_ms_max: 4000,
             read_point_files_max: 10_000,
         }
     }

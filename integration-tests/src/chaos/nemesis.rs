@@ -45,6 +45,8 @@ pub(super) struct Nemesis<'a> {
     pub(super) tablets: usize,
     pub(super) backends: usize,
     pub(super) kills_only: bool,
+    /// Logs go to remote storage and expire there.
+    pub(super) logs_expire: bool,
     /// The lake's progress and when it was last seen to go on.
     pub(super) tiered: (u64, Instant),
 }
@@ -57,6 +59,10 @@ impl Nemesis<'_> {
         while Instant::now() < ends {
             let faults = pick(&mut self.random, self.tablets, self.backends);
             if self.kills_only && !faults.iter().all(|fault| matches!(fault, Fault::Kill(_))) {
+                continue;
+            }
+            let is_of_coordinator = |fault: &Fault| fault.kind().starts_with("coordinator");
+            if self.logs_expire && faults.iter().any(is_of_coordinator) {
                 continue;
             }
             self.episode(&faults).await?;

@@ -174,6 +174,8 @@ impl Reader {
                 if error.code == NO_TABLE && is_recreated {
                     report.excused += 1;
                     return true;
+                } else if self.surroundings.is_lost_upstream(&error.message) {
+                    report.holes += 1;
                 } else if error.state == RETRY {
                     report.retryable += 1;
                 } else {

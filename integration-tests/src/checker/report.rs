@@ -23,6 +23,8 @@ pub struct Report {
     /// Answers that are right about what Fluss holds, which has lost what it had acknowledged; an independent reader of
     /// the log says so.
     pub lost_upstream: Vec<Violation>,
+    /// Statements that were refused because of a hole in the log of Fluss, which its own lists of segments show.
+    pub holes: u64,
     /// Statements that failed with a code that says retry.
     pub retryable: u64,
     /// Statements that were lost together with the frontend, which was killed.
@@ -52,7 +54,7 @@ impl Report {
             self.checked,
             self.rows,
             self.violations.len(),
-            self.lost_upstream.len(),
+            self.lost_upstream.len() as u64 + self.holes,
             self.retryable,
             self.lost,
             self.others,

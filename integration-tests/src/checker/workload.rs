@@ -12,6 +12,7 @@ use super::Options;
 use super::case::{Further, LOG};
 use super::history::{Keys, Sequences};
 use super::writer::TableWriter;
+use crate::chaos::holes;
 use crate::cluster::{TableSpec, connect};
 use crate::error::Result;
 
@@ -51,14 +52,26 @@ pub(crate) struct Workload {
 }
 
 /// What others do to the servers while the checker runs.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Surroundings {
     /// How often the frontend was taken away or came back: odd while it is away.
     frontend: AtomicU64,
     over: AtomicBool,
+    /// Where the remote logs of Fluss are, for who wants to know whether they have holes.
+    remote_logs: Option<PathBuf>,
 }
 
 impl Surroundings {
+    /// Of a cluster whose remote logs can be looked at.
+    pub fn with_remote_logs(directory: PathBuf) -> Self {
+        Self { remote_logs: Some(directory), ..Self::default() }
+    }
+
+    /// Whether an error tells of rows that Fluss itself has lost, as its own lists of segments show.
+    pub(super) fn is_lost_upstream(&self, error: &str) -> bool {
+        self.remote_logs.as_ref().is_some_and(|remote| holes::explains(remote, error))
+    }
+
     /// The frontend is about to go, or is back.
     pub fn frontend_moves(&self) {
         self.frontend.fetch_add(1, Ordering::SeqCst);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fluss::metadata::TablePath;
 use integration_tests::checker::replay::replay;
-use integration_tests::checker::{self, Options};
+use integration_tests::checker::{self, Options, Violation};
 use integration_tests::{Cluster, ClusterOptions, Deployment};
 use mysql_async::prelude::Queryable;
 
@@ -57,6 +57,8 @@ async fn found(options: &Options, evidence: &std::path::Path) {
     println!("{}", report.line());
     assert!(report.spoiled > 0, "{}", report.line());
     assert_eq!(report.violations.len() as u64, report.spoiled, "{}", report.line());
+    let is_bucket_known = |v: &Violation| v.bucket.is_some();
+    assert!(report.violations.iter().any(is_bucket_known), "no log was read");
     for violation in &report.violations {
         let replayed = replay(&violation.directory).unwrap();
         assert_eq!(replayed.wrong.as_ref(), Some(&violation.wrong.what), "{violation}");
