@@ -117,7 +117,7 @@ fn one(random: &mut StdRng, tablets: usize, backends: usize) -> Fault {
     let all = [
         (Fault::Kill(backend), 4),
         (Fault::Freeze(backend), 3),
-        (Fault::Kill(Victim::Frontend), 1),
+        (Fault::Kill(Victim::Frontend), 2),
         (Fault::Kill(tablet), 4),
         (Fault::Freeze(tablet), 3),
         (Fault::Kill(coordinator), 2),

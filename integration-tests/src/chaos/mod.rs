@@ -61,6 +61,8 @@ pub struct Outcome {
     pub faults: Counts,
     /// Seconds under load.
     pub seconds: u64,
+    /// Sessions that asked.
+    pub readers: usize,
     /// Why the run could not go on; `None`: it went to its end.
     pub aborted: Option<String>,
 }
@@ -83,6 +85,10 @@ impl Outcome {
         );
         let share = report.visible_errors();
         need(share <= VISIBLE_ERRORS_MAX, format!("{:.2} % visible errors", share * 100.0));
+        // each session has one statement under way when the frontend is killed, and one where it comes back
+        let kills = self.faults.get("frontend killed").copied().unwrap_or(0);
+        let most = 2 * kills * self.readers as u64;
+        need(report.lost <= most, format!("{} statements lost in {kills} kills", report.lost));
         let least = self.seconds as f64 / 60.0 * CHECKED_PER_MINUTE;
         need(report.checked as f64 >= least, format!("{} checked of {least:.0}", report.checked));
         broken
@@ -168,6 +174,7 @@ pub async fn run(options: &Options) -> Result<Outcome> {
         report: report?,
         faults,
         seconds,
+        readers: options.readers,
         aborted: harmed.err().map(|error| error.to_string()),
     })
 }

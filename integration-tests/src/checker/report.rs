@@ -49,26 +49,26 @@ impl Report {
     /// The run as one line.
     pub fn line(&self) -> String {
         format!(
-            "{} answers of {} rows checked, {} wrong, {} lost upstream; {} errors that say retry, {} lost with the \
-             frontend, {} others ({:.2} % of {} statements), {} excused; {} versions written, {} failed rounds",
+            "{} answers of {} rows checked, {} wrong, {} lost upstream; {} errors that say retry, {} others ({:.2} % of {} \
+             statements), {} lost with the frontend, {} excused; {} versions written, {} failed rounds",
             self.checked,
             self.rows,
             self.violations.len(),
             self.lost_upstream.len() as u64 + self.holes,
             self.retryable,
-            self.lost,
             self.others,
             self.visible_errors() * 100.0,
             self.asked,
+            self.lost,
             self.excused,
             self.written,
             self.write_failures,
         )
     }
 
-    /// The share of statements that failed, by whatever reason but that of the table not being there.
+    /// The share of statements that failed although their frontend and their table were there.
     pub fn visible_errors(&self) -> f64 {
-        let failed = self.retryable + self.lost + self.others;
+        let failed = self.retryable + self.others;
         failed as f64 / self.asked.max(1) as f64
     }
 

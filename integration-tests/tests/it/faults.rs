@@ -261,7 +261,7 @@ async fn stages(millrace: &Deployment) {
     }
 }
 
-/// A killed backend and a frozen one give a clear error soon; what is left answers.
+/// Clients do not see a killed backend, nor a frozen one: what is left answers, soon.
 async fn losses(millrace: &Deployment) {
     let sql = QUESTIONS[0];
     let whole = millrace.sql(sql).await.unwrap();
@@ -275,25 +275,14 @@ async fn losses(millrace: &Deployment) {
     settles(millrace, sql, &whole).await;
 }
 
-/// Asks until the answer is right again. Meanwhile every answer is whole or an error that says retry, and comes soon.
+/// Every answer is whole, and comes soon: a small one that is lost on its way is begun again, which takes as long as it
+/// takes to notice a frozen backend.
 async fn settles(millrace: &Deployment, sql: &str, whole: &Rows) {
-    let started = Instant::now();
-    let mut right = 0;
-    while right < 3 {
-        assert!(started.elapsed() < Duration::from_secs(30), "no right answer any more");
+    for _ in 0..4 {
         let asked = Instant::now();
-        match millrace.sql(sql).await {
-            Ok(rows) => {
-                assert_eq!(&rows, whole);
-                right += 1;
-            }
-            Err(mysql_async::Error::Server(error)) => {
-                assert_eq!(error.state, "40001", "{error}");
-                right = 0;
-            }
-            Err(other) => panic!("{other}"),
-        }
-        assert!(asked.elapsed() < SOON, "an answer took {:?}", asked.elapsed());
+        let rows = millrace.sql(sql).await.unwrap();
+        assert_eq!(&rows, whole);
+        assert!(asked.elapsed() < SOON * 2, "an answer took {:?}", asked.elapsed());
     }
 }
 
