@@ -16,7 +16,7 @@ use crate::lake_catalog::{self, PaimonCatalog};
 use crate::lake_table::{self, LakeOnlyTable, LakePoints};
 use crate::read_point::{ReadPoint, ReadPoints};
 use crate::source::{Connections, Source};
-use crate::{Error, ReadMode, Result, UnionTable, version};
+use crate::{Error, ReadMode, ReadPath, Result, UnionTable, version};
 
 /// What a catalog stands for, read from its properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +45,19 @@ impl Origin {
     }
 }
 
-/// What the catalogs of one statement have pinned so far.
+/// What the catalogs of one statement have pinned so far, and the path of its union reads.
 #[derive(Debug, Default)]
 pub struct Points {
+    path: ReadPath,
     fluss: Arc<ReadPoints>,
     lakes: Arc<LakePoints>,
+}
+
+impl Points {
+    /// Nothing yet, for a statement whose union reads take this path.
+    pub fn along(path: ReadPath) -> Self {
+        Self { path, ..Self::default() }
+    }
 }
 
 /// A table in words, for `DESC` and `SHOW CREATE TABLE`.
@@ -172,6 +180,7 @@ impl Catalog {
 pub struct FlussCatalog {
     source: Source,
     connections: Arc<Connections>,
+    path: ReadPath,
     points: Arc<ReadPoints>,
     lakes: Arc<LakePoints>,
 }
@@ -179,8 +188,9 @@ pub struct FlussCatalog {
 impl FlussCatalog {
     /// The catalog of a source for the statement that `points` belongs to.
     pub fn new(source: Source, connections: Arc<Connections>, points: &Points) -> Self {
+        let path = points.path;
         let (points, lakes) = (Arc::clone(&points.fluss), Arc::clone(&points.lakes));
-        Self { source, connections, points, lakes }
+        Self { source, connections, path, points, lakes }
     }
 
     fn client(&self) -> Result<Arc<FlussClient>> {
@@ -258,7 +268,7 @@ impl Tables for FlussCatalog {
         };
         let connections = Arc::clone(&self.connections);
         let Some(version) = version else {
-            return Ok(Arc::new(UnionTable::new(point, mode, connections)));
+            return Ok(Arc::new(UnionTable::new(point, mode, self.path, connections)));
         };
         let options = point.lake_options()?.ok_or_else(|| point.has_no_lake())?;
         let lake = self.lakes.of(&connections, &options, &path, Some(&version)).await?;

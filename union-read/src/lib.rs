@@ -19,7 +19,7 @@
 //! * [`source`]: which Fluss cluster and which lake, from the properties of a catalog
 //! * [`catalog`]: databases and tables of a source, as DataFusion catalogs, per statement (`database`: what
 //!   both types of catalogs share)
-//! * [`read_mode`]: `t`, `t$lake`, `t$rt`
+//! * [`read_mode`]: `t`, `t$lake`, `t$rt`; [`read_path`]: which storages `t` is answered from
 //! * [`columns`]: the columns of a table and where each half keeps them
 //! * [`read_point`]: the cut that a statement reads at, pinned once
 //! * [`bucket_read`]: one bucket's share of a read point, the unit that travels
@@ -47,6 +47,7 @@ pub mod lake_table;
 pub mod merge;
 pub mod plan;
 pub mod read_mode;
+pub mod read_path;
 pub mod read_point;
 pub mod source;
 pub mod table;
@@ -61,5 +62,6 @@ pub use paimon_scan::{
     RestServers,
 };
 pub use read_mode::ReadMode;
+pub use read_path::ReadPath;
 pub use source::Source;
 pub use table::UnionTable;

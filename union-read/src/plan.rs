@@ -17,23 +17,34 @@ use paimon_scan::{LakeBucket, MergeRules};
 use crate::bucket_read::{BucketRead, LogRange, Tail};
 use crate::columns::Columns;
 use crate::read_point::{LakeCut, LogEnds, LogPartition, ReadPoint};
-use crate::{Error, ReadMode, Result};
+use crate::{Error, ReadMode, ReadPath, Result};
 
-/// The bucket reads that answer a table in a mode, those that a filter on partitions excludes left
+mod path_reads;
+
+/// The bucket reads that answer a table in a mode, a union by this path, those that a filter on partitions excludes left
 /// out. Rows are filtered later: a bucket read promises all rows of its bucket.
 pub async fn bucket_reads(
     point: &ReadPoint,
-    mode: ReadMode,
+    (mode, path): (ReadMode, ReadPath),
     session: &dyn Session,
     filters: &[Expr],
 ) -> Result<Vec<BucketRead>> {
+    if mode == ReadMode::Union && path != ReadPath::Auto {
+        path_reads::check_table(point, path).await?;
+    }
     let lake = lake_part(point, mode).await?;
     let logs = match mode {
         ReadMode::Lake => &[][..],
         ReadMode::Union | ReadMode::RealTime => &point.log().await?.partitions,
     };
+    if mode == ReadMode::Union && matches!(path, ReadPath::KvAndTail | ReadPath::LogReplay) {
+        let reads = path_reads::of_fluss(point, path, lake, logs)?;
+        let reads = prune(&point.columns, session, filters, reads)?;
+        path_reads::check_whole(point, path, &reads)?;
+        return Ok(reads);
+    }
     let reads = if point.columns.has_primary_key() {
-        primary_key_reads(point, mode, lake, logs)?
+        primary_key_reads(point, (mode, path), lake, logs)?
     } else {
         log_table_reads(point, mode, lake, logs)?
     };
@@ -123,7 +134,7 @@ fn log_table_range(
 /// A primary-key table: per bucket the lake files under the tail, or the state alone.
 fn primary_key_reads(
     point: &ReadPoint,
-    mode: ReadMode,
+    (mode, path): (ReadMode, ReadPath),
     lake: Option<&LakeCut>,
     logs: &[LogPartition],
 ) -> Result<Vec<Placed>> {
@@ -151,6 +162,9 @@ fn primary_key_reads(
                 bucket: *bucket,
                 ..BucketRead::default()
             };
+            if path == ReadPath::LakeAndTail {
+                path_reads::check_continues(point, &read, tiered, *ends)?;
+            }
             primary_key_bucket(&mut read, mode, files, tiered, *ends)?;
             if read.tail.is_some() || !read.files.is_empty() {
                 reads.push((values.clone(), read));
@@ -233,7 +247,10 @@ fn primary_key_bucket(
 }
 
 /// The values of a partition in the types of the table, so that both halves' partitions compare.
-fn typed_values(point: &ReadPoint, partition: &LogPartition) -> Result<Vec<ScalarValue>> {
+pub(crate) fn typed_values(
+    point: &ReadPoint,
+    partition: &LogPartition,
+) -> Result<Vec<ScalarValue>> {
     let Some(info) = &partition.info else {
         return Ok(vec![]);
     };

@@ -9,24 +9,31 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::ReadMode;
 use crate::exec::{TableScan, UnionReadExec};
 use crate::plan::bucket_reads;
 use crate::read_point::ReadPoint;
 use crate::source::Connections;
+use crate::{ReadMode, ReadPath};
 
 /// One table in one read mode, at the read point of one statement.
 #[derive(Debug)]
 pub struct UnionTable {
     point: Arc<ReadPoint>,
     mode: ReadMode,
+    path: ReadPath,
     connections: Arc<Connections>,
 }
 
 impl UnionTable {
-    /// The table at a read point.
-    pub fn new(point: Arc<ReadPoint>, mode: ReadMode, connections: Arc<Connections>) -> Self {
-        Self { point, mode, connections }
+    /// The table at a read point. The path is that of its union; `$lake` and `$rt` name themselves
+    /// what they read.
+    pub fn new(
+        point: Arc<ReadPoint>,
+        mode: ReadMode,
+        path: ReadPath,
+        connections: Arc<Connections>,
+    ) -> Self {
+        Self { point, mode, path, connections }
     }
 
     /// The read point that the statement reads at.
@@ -61,7 +68,7 @@ impl TableProvider for UnionTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let reads = bucket_reads(&self.point, self.mode, session, filters).await?;
+        let reads = bucket_reads(&self.point, (self.mode, self.path), session, filters).await?;
         let all = || (0..self.point.columns.schema.fields().len()).collect();
         let projection = projection.cloned().unwrap_or_else(all);
         let limit = limit.filter(|_| filters.is_empty());

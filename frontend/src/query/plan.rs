@@ -135,7 +135,7 @@ impl Planner {
         state.mark_start_execution();
         state.register_catalog_list(Arc::new(StatementCatalogs {
             catalogs: Arc::clone(&self.catalogs),
-            points: Points::default(),
+            points: Points::along(session.union_read_path()),
         }));
         let variables = Arc::new(SessionVariables(session.clone()));
         let properties = state.execution_props_mut();

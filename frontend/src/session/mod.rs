@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, plan_err};
 use datafusion::logical_expr::var_provider::VarProvider;
 use datafusion::scalar::ScalarValue;
+use union_read::ReadPath;
 
 use crate::catalog::DEFAULT_CATALOG;
 use crate::read_points::Kept;
@@ -93,6 +94,12 @@ impl Session {
     /// Seconds east of UTC that zoned timestamps are shown at.
     pub fn offset_seconds(&self) -> i32 {
         variables::offset_seconds(&self.variables.text("time_zone")).unwrap_or(0)
+    }
+
+    /// The path of the session's union reads.
+    pub fn union_read_path(&self) -> ReadPath {
+        // only names of paths can be set
+        ReadPath::parse(&self.variables.text("union_read_path")).unwrap_or_default()
     }
 
     /// The time zone as `+hh:mm`.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use datafusion::scalar::ScalarValue;
+use union_read::ReadPath;
 
 use crate::{Error, Result};
 
@@ -78,6 +79,7 @@ const VARIABLES: &[(&str, Kind, Initial)] = &[
     ("transaction_read_only", Inert, Int(0)),
     ("tx_isolation", Inert, Text("REPEATABLE-READ")),
     ("tx_read_only", Inert, Int(0)),
+    ("union_read_path", Live, Text("auto")),
     ("unique_checks", Inert, Int(0)),
     ("version", Fixed, Text(crate::SERVER_VERSION)),
     ("version_comment", Fixed, Text(crate::VERSION_COMMENT)),
@@ -184,6 +186,10 @@ fn check(name: &str, value: ScalarValue) -> Option<ScalarValue> {
         ("keep_read_points", ScalarValue::Int64(n)) => {
             n.is_some_and(|n| n == 0 || n == 1).then_some(value)
         }
+        ("union_read_path", value) => {
+            let path = ReadPath::parse(&printed(value))?;
+            Some(ScalarValue::Utf8(Some(path.name().to_string())))
+        }
         ("max_execution_time" | "wait_timeout" | "sql_select_limit", ScalarValue::Int64(n)) => {
             n.is_some_and(|n| n >= 0).then_some(value)
         }
@@ -230,6 +236,21 @@ mod tests {
         assert_eq!(variables.text("autocommit"), "1");
         variables.set("character_set_results", Some(ScalarValue::Null)).unwrap();
         assert!(variables.get("character_set_results").unwrap().is_null());
+    }
+
+    #[test]
+    fn union_read_paths_have_one_spelling() {
+        let mut variables = Variables::default();
+        assert_eq!(variables.text("union_read_path"), "auto");
+        variables.set("union_read_path", text("KV_and_Tail")).unwrap();
+        assert_eq!(variables.text("union_read_path"), "kv_and_tail");
+        for wrong in [text("fastest"), text(""), Some(ScalarValue::Null)] {
+            let told = variables.set("union_read_path", wrong);
+            assert!(matches!(told, Err(Error::WrongValue(_))), "{told:?}");
+        }
+        assert_eq!(variables.text("union_read_path"), "kv_and_tail");
+        variables.set("union_read_path", None).unwrap();
+        assert_eq!(variables.text("union_read_path"), "auto");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use integration_tests::{
     Cluster, ClusterOptions, Credentials, Deployment, Node, Rows, TableSpec, Value, Writer,
     shared_cluster,
 };
+use mysql_async::prelude::Queryable;
 
 const TIERED: Duration = Duration::from_secs(90);
 /// How long a client waits for an error at the most.
@@ -194,6 +195,12 @@ async fn a_log_that_lost_its_beginning_is_no_lost_row() {
     let sql = "SELECT count(*), count(DISTINCT id), min(id) FROM fluss.expired.numbers";
     let expected = [[written.to_string(), written.to_string(), "0".to_string()]];
     assert_eq!(millrace.sql(sql).await.unwrap(), expected);
+    let mut session = millrace.connect().await.unwrap();
+    session.query_drop("SET union_read_path = kv_and_tail").await.unwrap();
+    assert_eq!(query(&mut session, sql).await.unwrap(), expected);
+    session.query_drop("SET union_read_path = log_replay").await.unwrap();
+    let refused = query(&mut session, sql).await.unwrap_err().to_string();
+    assert!(refused.contains("the log of bucket 0 begins at offset "), "{refused}");
 }
 
 const QUESTIONS: [&str; 7] = [

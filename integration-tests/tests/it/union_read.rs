@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fluss::metadata::DataTypes;
+use integration_tests::deployment::query;
 use integration_tests::{Cluster, Deployment, Rows, TableSpec, Value, Writer, shared_cluster};
+use mysql_async::prelude::Queryable;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::OnceCell;
@@ -142,6 +144,44 @@ impl Checked {
         rows
     }
 
+    /// The rows by a path, in a session of its own; the number and text of an error.
+    async fn read_by(
+        &self,
+        millrace: &Deployment,
+        path: &str,
+        condition: &str,
+    ) -> Result<Rows, (u16, String)> {
+        let mut session = millrace.connect().await.unwrap();
+        session.query_drop(format!("SET union_read_path = {path}")).await.unwrap();
+        let sql = format!("SELECT region, id, name, amount FROM {} {condition}", self.name(""));
+        match query(&mut session, &sql).await {
+            Ok(mut rows) => {
+                rows.sort();
+                Ok(rows)
+            }
+            Err(mysql_async::Error::Server(error)) => Err((error.code, error.message)),
+            Err(error) => panic!("{sql}: {error}"),
+        }
+    }
+
+    /// Every path gives the rows of the model, or says why it cannot.
+    async fn check_paths(&self, millrace: &Deployment, is_tiered: bool) {
+        let expected = Ok(self.expected());
+        for path in ["auto", "log_replay"] {
+            assert_eq!(self.read_by(millrace, path, "").await, expected, "{path}");
+        }
+        let by_key = self.read_by(millrace, "kv_and_tail", "").await;
+        match self.primary_key {
+            true => assert_eq!(by_key, expected),
+            false => assert_refused(by_key, "log table"),
+        }
+        match self.read_by(millrace, "lake_and_tail", "").await {
+            // the tiering service may have been faster
+            Err(error) if !is_tiered => assert_refused(Err(error), "readable yet"),
+            rows => assert_eq!(rows, expected),
+        }
+    }
+
     /// Holds every way to ask against the model.
     async fn check(&self, millrace: &Deployment) {
         let expected = self.expected();
@@ -180,6 +220,11 @@ impl Checked {
     }
 }
 
+fn assert_refused(rows: Result<Rows, (u16, String)>, why: &str) {
+    let (code, told) = rows.expect_err(why);
+    assert!(code == 1235 && told.contains(why), "{code} {told}");
+}
+
 fn region(row: &[Value]) -> String {
     row[0].to_string()
 }
@@ -193,19 +238,24 @@ async fn follows_the_model(database: &str, primary_key: bool, partitioned: bool)
     let (cluster, millrace) = millrace().await;
     let mut table = Checked::create(cluster, database, primary_key, partitioned).await;
     table.check(millrace).await;
+    table.check_paths(millrace, false).await;
     for _ in 0..6 {
         table.write(40).await;
         table.check(millrace).await;
+        table.check_paths(millrace, false).await;
     }
     cluster.wait_tiered(table.spec.path(), TIERED).await.unwrap();
     table.check(millrace).await;
+    table.check_paths(millrace, true).await;
     assert_eq!(table.read(millrace, "$lake").await, table.expected());
     for _ in 0..6 {
         table.write(30).await;
         table.check(millrace).await;
+        table.check_paths(millrace, true).await;
     }
     cluster.wait_tiered(table.spec.path(), TIERED).await.unwrap();
     table.check(millrace).await;
+    table.check_paths(millrace, true).await;
     assert_eq!(table.read(millrace, "$lake").await, table.expected());
 }
 
@@ -258,9 +308,86 @@ async fn a_partition_that_is_in_the_lake_alone_is_read() {
         cluster.wait_tiered(table.spec.path(), TIERED).await.unwrap();
         cluster.drop_partition(table.spec.path(), &[("region", "us")]).await.unwrap();
         assert_eq!(table.read(millrace, "").await, table.expected(), "{database}");
+        in_the_lake_alone(&table, millrace).await;
         let sql = format!("SELECT count(*) FROM {} WHERE region = 'us'", table.name("$rt"));
         assert_eq!(millrace.sql(&sql).await.unwrap()[0][0], "0");
     }
+}
+
+/// The lake's path reads partition `us`; what reads Fluss alone refuses it, and reads the others.
+async fn in_the_lake_alone(table: &Checked, millrace: &Deployment) {
+    let all = table.read_by(millrace, "lake_and_tail", "").await.unwrap();
+    assert_eq!(all, table.expected());
+    let others = "WHERE region <> 'us'";
+    let of_others: Rows = all.into_iter().filter(|row| row[0] != "us").collect();
+    let paths =
+        if table.primary_key { &["kv_and_tail", "log_replay"][..] } else { &["log_replay"] };
+    for path in paths {
+        let refused = table.read_by(millrace, path, "").await;
+        assert_refused(refused, "partition 'us' has rows in the lake that Fluss does not hold");
+        assert_eq!(table.read_by(millrace, path, others).await.as_ref(), Ok(&of_others), "{path}");
+    }
+}
+
+/// The way of every bucket is that of the path at that moment, also of a statement prepared before;
+/// `$lake` and `$rt` have none to choose.
+#[tokio::test]
+async fn a_statement_reads_by_the_path_of_its_session() {
+    let (cluster, millrace) = millrace().await;
+    let mut table = Checked::create(cluster, "ur_paths", true, false).await;
+    table.write(60).await;
+    cluster.wait_tiered(table.spec.path(), TIERED).await.unwrap();
+    let mut session = millrace.connect().await.unwrap();
+    session.query_drop("SET keep_read_points = 1").await.unwrap();
+    let one =
+        session.prep(format!("SELECT name FROM {} WHERE id = ?", table.name(""))).await.unwrap();
+    for (path, way) in [
+        ("log_replay", "way=[log-fold]"),
+        ("kv_and_tail", "way=[state]"),
+        ("lake_and_tail", "way=[lake]"),
+        ("auto", "way=[lake]"),
+    ] {
+        session.query_drop(format!("SET union_read_path = '{path}'")).await.unwrap();
+        let shown = query(&mut session, "SELECT @@union_read_path").await.unwrap();
+        assert_eq!(shown, [[path]]);
+        let shown = query(&mut session, "SHOW VARIABLES LIKE 'union_read_path'").await.unwrap();
+        assert_eq!(shown, [["union_read_path", path]]);
+        let sql = format!("EXPLAIN SELECT * FROM {}", table.name(""));
+        let shown = query(&mut session, &sql).await.unwrap().concat().concat();
+        assert!(shown.contains(way), "{path}: {shown}");
+        let _: Vec<Option<String>> = session.exec(&one, (1,)).await.unwrap();
+        let points = query(&mut session, "SHOW READ POINTS").await.unwrap();
+        let way = way.trim_start_matches("way=[").trim_end_matches(']');
+        let all = points.iter().all(|row| row.iter().any(|value| value == way));
+        assert!(all && !points.is_empty(), "{path}: {points:?}");
+        for (suffix, mode) in [("$lake", "way=[lake]"), ("$rt", "way=[state]")] {
+            let sql = format!("EXPLAIN SELECT * FROM {}", table.name(suffix));
+            let shown = query(&mut session, &sql).await.unwrap().concat().concat();
+            assert!(shown.contains(mode), "{path}, {suffix}: {shown}");
+        }
+    }
+    match session.query_drop("SET union_read_path = 'fastest'").await.unwrap_err() {
+        mysql_async::Error::Server(error) => assert_eq!(error.code, 1231, "{error}"),
+        error => panic!("{error}"),
+    }
+}
+
+/// A table without a lake has none to read by.
+#[tokio::test]
+async fn without_a_lake_there_is_no_path_over_it() {
+    let (cluster, millrace) = millrace().await;
+    let spec =
+        TableSpec::new("ur_no_lake", "pk").column("id", DataTypes::bigint()).primary_key(["id"]);
+    cluster.create_table(&spec).await.unwrap();
+    let mut session = millrace.connect().await.unwrap();
+    let sql = "SELECT * FROM fluss.ur_no_lake.pk";
+    for path in ["auto", "kv_and_tail", "log_replay"] {
+        session.query_drop(format!("SET union_read_path = {path}")).await.unwrap();
+        assert!(query(&mut session, sql).await.unwrap().is_empty(), "{path}");
+    }
+    session.query_drop("SET union_read_path = lake_and_tail").await.unwrap();
+    let refused = query(&mut session, sql).await.unwrap_err().to_string();
+    assert!(refused.contains("'table.datalake.enabled' is not set"), "{refused}");
 }
 
 /// A log whose last batches are empty, a bucket without rows, buckets that were never tiered. The tiering service does
