@@ -5,8 +5,7 @@
 use std::time::{Duration, Instant};
 
 use fluss::metadata::DataTypes;
-use integration_tests::chaos::holes;
-use integration_tests::{Cluster, ClusterOptions, Node, Result, TableSpec, Value, Writer};
+use integration_tests::{Cluster, ClusterOptions, Node, Result, TableSpec, Value, Writer, holes};
 
 /// How often the coordinator is killed.
 const ROUNDS: usize = 15;
