@@ -10,12 +10,16 @@ const KEPT: usize = 20;
 /// What came out of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Statements that were sent.
+    /// Questions that were asked.
     pub asked: u64,
     /// Answers that were judged.
     pub checked: u64,
     /// Answers by kind of question.
     pub kinds: BTreeMap<&'static str, u64>,
+    /// Answers by the path of their union reads.
+    pub paths: BTreeMap<&'static str, u64>,
+    /// By path: questions that it cannot answer by what it is, as the server said, asked again by `auto`.
+    pub refused: BTreeMap<&'static str, u64>,
     /// Rows of them.
     pub rows: u64,
     /// Wrong answers.
@@ -48,7 +52,7 @@ impl Report {
     pub fn line(&self) -> String {
         format!(
             "{} answers of {} rows checked, {} wrong, {} lost upstream; {} errors that say retry, {} lost with the \
-             frontend, {} others ({:.2} % of {} statements), {} excused; {} versions written, {} failed rounds",
+             frontend, {} others ({:.2} % of {} statements), {} excused, {} refused by their path; {} versions written, {} failed rounds",
             self.checked,
             self.rows,
             self.violations.len(),
@@ -59,6 +63,7 @@ impl Report {
             self.visible_errors() * 100.0,
             self.asked,
             self.excused,
+            self.refused.values().sum::<u64>(),
             self.written,
             self.write_failures,
         )
