@@ -70,9 +70,6 @@ fn log_table_reads(
 ) -> Result<Vec<Placed>> {
     let mut reads = vec![];
     if let Some(cut) = lake.filter(|_| mode != ReadMode::RealTime) {
-        if mode == ReadMode::Union {
-            check_rules(point, &cut.plan.schema.rules)?;
-        }
         for bucket in &cut.plan.buckets {
             for file in &bucket.files {
                 let read = BucketRead {
@@ -140,6 +137,9 @@ fn primary_key_reads(
 ) -> Result<Vec<Placed>> {
     let mut files: HashMap<(Vec<ScalarValue>, i32), &LakeBucket> = HashMap::new();
     if let Some(cut) = lake.filter(|_| mode != ReadMode::RealTime) {
+        if mode == ReadMode::Union {
+            check_rules(point, &cut.plan.schema.rules)?;
+        }
         for bucket in &cut.plan.buckets {
             let key = (bucket.partition.clone(), bucket.bucket);
             if files.insert(key, bucket).is_some() {

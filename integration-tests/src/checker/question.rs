@@ -118,6 +118,11 @@ impl Question {
         matches!(self, Self::Rows { source: Source::Lake, .. } | Self::Counts { lake: true })
     }
 
+    /// Whether whole tables are asked, of which lake and log are halves.
+    pub(super) fn is_union(&self) -> bool {
+        !self.is_lake() && !matches!(self, Self::Rows { source: Source::RealTime, .. })
+    }
+
     /// Values of the parameters of a prepared statement; empty: it is not prepared.
     pub(super) fn parameters(&self) -> Vec<i64> {
         match self {

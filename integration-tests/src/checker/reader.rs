@@ -28,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const RETRY: &str = "40001";
 /// Error number for a table that does not exist.
 const NO_TABLE: u16 = 1146;
+/// The path of union reads that sessions begin with.
+const AUTO: &str = "auto";
+/// All paths.
+const PATHS: [&str; 4] = [AUTO, "lake_and_tail", "kv_and_tail", "log_replay"];
 /// Last answers that a session keeps for the case of a wrong one.
 const REMEMBERED: usize = 5;
 
@@ -49,6 +53,8 @@ pub(super) struct Reader {
     random: StdRng,
     /// Kinds of questions that this session has not asked yet.
     unasked: Vec<&'static str>,
+    /// Paths that this session has not asked by yet.
+    untried: Vec<&'static str>,
     answered: VecDeque<Answered>,
     began: Instant,
 }
@@ -89,6 +95,7 @@ impl Reader {
             reached: Default::default(),
             random,
             unasked: Question::KINDS.to_vec(),
+            untried: PATHS.to_vec(),
             answered: VecDeque::new(),
             began: Instant::now(),
         }
@@ -238,13 +245,16 @@ impl Reader {
         let further = self.further(&question);
         let sql = self.sql(&question, &further);
         let parameters = question.parameters();
-        let rows = match parameters.is_empty() {
-            true => session.query(sql.as_str()).await?,
-            false => {
-                let values = parameters.iter().map(|value| (*value).into()).collect();
-                session.exec(sql.as_str(), Params::Positional(values)).await?
-            }
-        };
+        let mut path = self.path(&question);
+        let mut rows = ask_by(session, path, &sql, &parameters).await;
+        if rows.as_ref().is_err_and(|error| is_refused(error, path)) {
+            *report.lock().refused.entry(path).or_default() += 1;
+            path = AUTO;
+            rows = ask_by(session, path, &sql, &parameters).await;
+        }
+        let rows = rows?;
+        *report.lock().paths.entry(path).or_default() += 1;
+        let sql = format!("SET union_read_path = {path}; {sql}");
         let answer = numbers(rows).map_err(Failed::Text)?;
         let expected = self.expected(&question, further);
         let mut case = Case { sql, parameters, expected, answer };
@@ -261,6 +271,26 @@ impl Reader {
                 Ok(case.answer.len())
             }
             Err(wrong) => Err(Failed::Wrong(Box::new((case, wrong)))),
+        }
+    }
+
+    /// One of the paths that have the same rows: each once, then what chance brings. Partitions that are dropped and created
+    /// again have some in the lake alone: these are asked by paths over the lake.
+    fn path(&mut self, question: &Question) -> &'static str {
+        if !question.is_union() {
+            return AUTO;
+        }
+        let tables = question.tables();
+        let is_parted =
+            tables.iter().any(|table| self.workload.tables[*table].partitions.is_some());
+        let paths = match tables.is_empty() {
+            true => &[AUTO, "lake_and_tail", "log_replay"][..],
+            false if is_parted => &[AUTO, "lake_and_tail"],
+            false => &PATHS,
+        };
+        match self.untried.iter().position(|path| paths.contains(path)) {
+            Some(first) => self.untried.remove(first),
+            None => paths.choose(&mut self.random).copied().unwrap_or(AUTO),
         }
     }
 
@@ -367,6 +397,28 @@ fn floor<'a>(
         }
         _ => (&mut known.whole, Side::Whole),
     }
+}
+
+/// Asks through a path: the session's, until the next question.
+async fn ask_by(
+    session: &mut Conn,
+    path: &str,
+    sql: &str,
+    parameters: &[i64],
+) -> mysql_async::Result<Vec<mysql_async::Row>> {
+    session.query_drop(format!("SET union_read_path = {path}")).await?;
+    if parameters.is_empty() {
+        return session.query(sql).await;
+    }
+    let values = parameters.iter().map(|value| (*value).into()).collect();
+    session.exec(sql, Params::Positional(values)).await
+}
+
+/// Whether it is the path that has no answer, by what it is: no snapshot yet, a log that was cut off. Whatever else fails
+/// counts as a failure.
+fn is_refused(error: &mysql_async::Error, path: &str) -> bool {
+    let told = format!("union_read_path = {path} cannot answer");
+    matches!(error, mysql_async::Error::Server(error) if error.message.contains(&told))
 }
 
 fn shape(table: &KeyTable) -> Shape {

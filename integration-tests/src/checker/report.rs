@@ -10,12 +10,16 @@ const KEPT: usize = 20;
 /// What came out of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Statements that were sent.
+    /// Questions that were asked.
     pub asked: u64,
     /// Answers that were judged.
     pub checked: u64,
     /// Answers by kind of question.
     pub kinds: BTreeMap<&'static str, u64>,
+    /// Answers by the path of their union reads.
+    pub paths: BTreeMap<&'static str, u64>,
+    /// By path: questions that it cannot answer by what it is, as the server said, asked again by `auto`.
+    pub refused: BTreeMap<&'static str, u64>,
     /// Rows of them.
     pub rows: u64,
     /// Wrong answers.
@@ -50,7 +54,7 @@ impl Report {
     pub fn line(&self) -> String {
         format!(
             "{} answers of {} rows checked, {} wrong, {} lost upstream; {} errors that say retry, {} others ({:.2} % of {} \
-             statements), {} lost with the frontend, {} excused; {} versions written, {} failed rounds",
+             statements), {} lost with the frontend, {} excused, {} refused by their path; {} versions written, {} failed rounds",
             self.checked,
             self.rows,
             self.violations.len(),
@@ -61,6 +65,7 @@ impl Report {
             self.asked,
             self.lost,
             self.excused,
+            self.refused.values().sum::<u64>(),
             self.written,
             self.write_failures,
         )

@@ -1,5 +1,6 @@
 //! The exactly-once checker, for a short while; and whether it finds what is wrong.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fluss::metadata::TablePath;
@@ -30,7 +31,13 @@ async fn answers_under_load_are_right_and_spoiled_ones_are_found() {
         ..Options::default()
     };
     let report = checker::run(&options).await.unwrap();
-    println!("{} {:?}", report.line(), report.kinds);
+    println!(
+        "{} {:?}, {:?}, refused {:?}",
+        report.line(),
+        report.kinds,
+        report.paths,
+        report.refused
+    );
     let wrong: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(report.lost_upstream.is_empty(), "{:?}", report.lost_upstream);
@@ -38,6 +45,10 @@ async fn answers_under_load_are_right_and_spoiled_ones_are_found() {
     assert_eq!(report.write_failures, 0, "{:?}", report.write_errors);
     assert!(report.checked > 24 && report.written > 1000, "{}", report.line());
     assert_eq!(report.kinds.len(), 12, "not every kind was asked: {:?}", report.kinds);
+    // the path over the lake is refused, and no other, until the first snapshot, which may take as long as the run
+    let paths: BTreeSet<&str> = report.paths.keys().chain(report.refused.keys()).copied().collect();
+    assert!(paths.iter().eq(&["auto", "kv_and_tail", "lake_and_tail", "log_replay"]), "{paths:?}");
+    assert!(report.refused.keys().all(|path| *path == "lake_and_tail"), "{:?}", report.refused);
     found(&options, &directory.path().join("spoiled")).await;
     let orders = TablePath::new("checker", "orders");
     cluster.wait_tiered(&orders, Duration::from_secs(60)).await.unwrap();
