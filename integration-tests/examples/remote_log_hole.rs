@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use fluss::metadata::DataTypes;
-use integration_tests::chaos::holes;
+use integration_tests::holes;
 use integration_tests::{Cluster, ClusterOptions, Node, Result, TableSpec, Value, Writer};
 
 /// How often the coordinator is killed.

@@ -13,6 +13,7 @@
 //! - [`checker`]: writers that know what they wrote, readers whose every answer is judged by it; `src/bin/checker.rs`
 //!   is the command.
 //! - [`chaos`]: faults at random while the checker judges, and the ledger of all such runs.
+//! - [`holes`]: what Fluss itself has lost.
 //! - [`demo`]: the tables and the endless writer of the demo; [`show`]: the demo itself.
 //! - `src/bin/lab.rs`: the same from the command line. `lab/`: the artifacts, fetched with Maven.
 //!
@@ -26,6 +27,7 @@ mod cluster;
 pub mod demo;
 pub mod deployment;
 mod error;
+pub mod holes;
 mod java;
 mod oracle;
 mod process;

@@ -3,15 +3,13 @@
 //!
 //! - [`fault`]: what is done; a seed decides. [`shape`]: changes of tables.
 //! - [`nemesis`]: who does it, and heals.
-//! - [`holes`]: what Fluss itself has lost.
 //! - [`ledger`]: what came out, for all runs.
 //!
 //! Lake snapshots expire after seconds, and with an even seed logs after some more; the coordinator is left alone then, since
-//! what it does to the logs of 0.9.1 when it comes back is known ([`holes`]). Deliberately absent: two tablet servers away
+//! what it does to the logs of 0.9.1 when it comes back is known ([`crate::holes`]). Deliberately absent: two tablet servers away
 //! at a time, since of three copies an acknowledged row is sure to be in two.
 
 pub mod fault;
-pub mod holes;
 pub mod ledger;
 mod nemesis;
 mod shape;

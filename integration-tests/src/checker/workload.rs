@@ -12,9 +12,9 @@ use super::Options;
 use super::case::{Further, LOG};
 use super::history::{Keys, Sequences};
 use super::writer::TableWriter;
-use crate::chaos::holes;
 use crate::cluster::{TableSpec, connect};
 use crate::error::Result;
+use crate::holes;
 
 /// Keys of each primary-key table that are written at one time.
 pub(super) const KEYS: usize = 400;
