@@ -104,6 +104,11 @@ impl Deployment {
         self.ports.admin
     }
 
+    /// The id of the frontend's process.
+    pub fn frontend_id(&self) -> u32 {
+        self.processes().frontend.id()
+    }
+
     /// A connection as `root`.
     pub async fn connect(&self) -> mysql_async::Result<Conn> {
         let options = OptsBuilder::default()

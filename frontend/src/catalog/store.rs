@@ -148,4 +148,44 @@ mod tests {
         assert!(store.remove("c").unwrap());
         assert!(!store.remove("c").unwrap());
     }
+
+    /// SQLite says the same of a full disk as of a file that may not grow.
+    #[test]
+    fn a_full_disk_is_an_error_and_loses_no_catalog() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let catalog = |name: String| Definition {
+            name,
+            comment: Some("x".repeat(1000)),
+            properties: [("type".to_string(), "fluss".to_string())].into(),
+        };
+        let pages: i64 = store
+            .connection
+            .lock()
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        let limit = |pages: i64| {
+            store.connection.lock().pragma_update(None, "max_page_count", pages).unwrap();
+        };
+        limit(pages + 4);
+        let mut kept = vec![];
+        let error = loop {
+            let catalog = catalog(format!("c{:03}", kept.len()));
+            match store.insert(&catalog) {
+                Ok(is_new) => assert!(is_new),
+                Err(error) => break error,
+            }
+            kept.push(catalog);
+            assert!(kept.len() < 1000, "the disk is never full");
+        };
+        assert!(error.to_string().contains("full"), "{error}");
+        assert!(!kept.is_empty());
+        assert_eq!(store.list().unwrap(), kept);
+        limit(pages + 1000);
+        let late = catalog("d".into());
+        assert!(store.insert(&late).unwrap());
+        kept.push(late);
+        drop(store);
+        assert_eq!(Store::open(dir.path()).unwrap().list().unwrap(), kept);
+    }
 }

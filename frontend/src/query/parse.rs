@@ -70,6 +70,7 @@ pub(super) fn ended(c: &Cursor<'_>, statement: Statement) -> Result<Statement> {
 }
 
 fn create_catalog(c: &mut Cursor<'_>) -> Result<Statement> {
+    c.has_secrets();
     let if_not_exists = c.take(&["IF", "NOT", "EXISTS"]);
     let name = c.name()?;
     let comment = if c.take(&["COMMENT"]) { Some(c.string()?) } else { None };

@@ -89,6 +89,30 @@ fn sets() {
     assert!(refused("SET a").contains("expected"));
 }
 
+/// Whatever is wrong with a statement that holds a password, the error does not repeat it.
+#[test]
+fn errors_repeat_no_secret() {
+    let create = "CREATE EXTERNAL CATALOG c";
+    for (sql, told) in [
+        (format!("{create} PROPERTIES ('type'='fluss' 'password'='hunter2')"), "column 54"),
+        (format!("{create} PROPERTIES ('password'=hunter2)"), "a string in quotes"),
+        (format!("{create} PROPERTIES ('password'='x' hunter2)"), "expected"),
+        (format!("{create} PROPERTIES ('password'='hunter2'"), "expected"),
+        (format!("{create} PROPERTIES ('password'='x') hunter2"), "the end"),
+        (format!("{create} PROPERTIES ('password'='hunter2', 'password'='hunter2')"), "twice"),
+        (format!("{create} PROPERTIES ('password'='hunter2)"), "Unterminated"),
+        (format!("{create} PROPERTY ('password'='hunter2')"), "PROPERTIES"),
+        (format!("{create} ('password'='hunter2')"), "PROPERTIES"),
+        ("CREATE CATALOG c PROPERTIES ('password'='hunter2')".into(), "CATALOG"),
+        ("ALTER CATALOG c SET ('password'='hunter2')".into(), "CATALOG"),
+        ("ALTER EXTERNAL CATALOG c SET ('password'='hunter2')".into(), "EXTERNAL"),
+    ] {
+        let error = refused(&sql);
+        assert!(!error.contains("hunter2"), "{sql}: {error}");
+        assert!(error.contains(told), "{sql}: {error}");
+    }
+}
+
 #[test]
 fn queries() {
     for sql in [

@@ -32,12 +32,18 @@ pub fn statements(sql: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
 /// Reads tokens from left to right.
 pub struct Cursor<'a> {
     tokens: &'a [TokenWithSpan],
+    has_secrets: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor at the first token.
     pub fn new(tokens: &'a [TokenWithSpan]) -> Self {
-        Self { tokens }
+        Self { tokens, has_secrets: false }
+    }
+
+    /// From here on errors repeat nothing of the text: what was mistyped may be a password.
+    pub fn has_secrets(&mut self) {
+        self.has_secrets = true;
     }
 
     /// The next token.
@@ -131,6 +137,13 @@ impl<'a> Cursor<'a> {
 
     /// A syntax error at this place, in MySQL's words.
     pub fn unexpected(&self, wanted: &str) -> Error {
+        if self.has_secrets {
+            let left = self.tokens.first().map_or(String::new(), |token| {
+                let at = token.span.start;
+                format!(" at line {}, column {}", at.line, at.column)
+            });
+            return Error::Syntax(format!("expected {wanted}{left}"));
+        }
         let near: Vec<String> = self.tokens.iter().take(8).map(|t| t.token.to_string()).collect();
         Error::Syntax(format!("expected {wanted} near '{}'", near.join(" ")))
     }

@@ -11,6 +11,7 @@ mod lake_s3;
 mod lake_statistics;
 mod lookup;
 mod process;
+mod regressions;
 #[allow(dead_code)]
 #[path = "../../../paimon-scan/tests/lake/rest_server.rs"]
 mod rest_server;

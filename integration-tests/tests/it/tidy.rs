@@ -240,3 +240,25 @@ fn decisions_have_their_parts() {
         }
     }
 }
+
+/// Every test that the table of regressions names is there; every regression has a row.
+#[test]
+fn regressions_have_their_tests() {
+    let text = read("docs/contribute/regressions.md");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #"));
+    let mut numbers = vec![];
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [number, _, tests, _] = cells[..] else { panic!("four cells: {row}") };
+        numbers.push(number.parse::<u32>().unwrap_or_else(|e| panic!("{row}: {e}")));
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test: {row}");
+        for test in named {
+            let (path, name) = test.split_once("::").unwrap_or_else(|| panic!("{test}"));
+            let declared = [format!("fn {name}("), format!("    {name}(world) =>")];
+            let text = read(path);
+            assert!(declared.iter().any(|d| text.contains(d)), "{path} has no test {name}");
+        }
+    }
+    assert_eq!(numbers, (1..=25).collect::<Vec<_>>());
+}
