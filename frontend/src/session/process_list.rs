@@ -112,12 +112,9 @@ impl Entry {
     /// A statement begins; the token is cancelled when it is killed, and what it waits for is told to the other.
     pub fn begin(&self, sql: &str, database: Option<&str>) -> (CancellationToken, Waiting) {
         let (stop, waiting) = (CancellationToken::new(), Waiting::default());
-        let mut end = sql.len().min(INFO_BYTES_MAX);
-        while !sql.is_char_boundary(end) {
-            end -= 1;
-        }
+        let shown = shown(sql);
         if let Some(process) = self.list.processes.lock().get_mut(&self.id) {
-            process.statement = Some((sql[..end].to_string(), Instant::now()));
+            process.statement = Some((shown, Instant::now()));
             process.database = database.map(str::to_string);
             process.statement_stop = stop.clone();
             process.waiting = waiting.clone();
@@ -140,9 +137,52 @@ impl Drop for Entry {
     }
 }
 
+/// The text that others may see: not too much of it, and nothing of what is said of a catalog after its name, which may be
+/// a secret, also where it is mistyped or stands between other statements.
+fn shown(sql: &str) -> String {
+    let mut end = sql.len().min(INFO_BYTES_MAX);
+    while !sql.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &sql[..end];
+    // as long as the text, and with characters in the same places
+    let lower = text.to_ascii_lowercase();
+    let says_more = |(place, word): (usize, &str)| {
+        let before = lower[..place].trim_end();
+        let is_about = ["create", "alter", "external"].iter().any(|verb| before.ends_with(verb));
+        let after = place + word.len();
+        let secret = lower[after..].find(['(', '"', '\'', ';']).map(|found| after + found);
+        secret.filter(|_| is_about)
+    };
+    match lower.match_indices("catalog").find_map(says_more) {
+        Some(secret) => format!("{}…", &text[..secret]),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_of_catalogs_are_not_shown() {
+        for (sql, seen) in [
+            (
+                "CREATE EXTERNAL CATALOG c PROPERTIES (\"a\" = \"s3cret\")",
+                "CREATE EXTERNAL CATALOG c PROPERTIES …",
+            ),
+            (
+                "select é; create  catalog c comment 's3cret'",
+                "select é; create  catalog c comment …",
+            ),
+            ("alter catalog c set ('a' = 's3cret')", "alter catalog c set …"),
+            ("select count(*) from catalog.db.t", "select count(*) from catalog.db.t"),
+            ("show create catalog c", "show create catalog c"),
+        ] {
+            assert_eq!(shown(sql), seen);
+        }
+        assert_eq!(shown(&"é".repeat(INFO_BYTES_MAX)).len(), INFO_BYTES_MAX);
+    }
 
     #[test]
     fn kill_reaches_the_statement_of_that_connection() {
