@@ -41,10 +41,10 @@ bench: setup-lab ## what reading the stream half costs, next to fluss-rs and to 
 	@bench/run
 
 bench-planning: ## what planning a lake table of ten thousand files costs (FILES, ROUNDS)
-	@cargo bench -p paimon-scan --bench planning
+	@bench/lake/run planning
 
 bench-lake: ## what reading the lake half costs, next to DataFusion on the bare Parquet files (ROWS, ROUNDS, CONTENDERS)
-	@bench/lake/run
+	@bench/lake/run bench-lake
 
 lint: ## formatting and clippy
 	cargo fmt --all --check

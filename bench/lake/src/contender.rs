@@ -1,4 +1,4 @@
-//! Who reads: DataFusion's own table over the bare files, or a lake scan of them.
+//! Who reads: DataFusion's own table over the bare files, a lake scan of them, or the `paimon` crate's own reader.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use paimon_scan::{
 };
 
 use crate::Result;
+use crate::crate_reader::CrateTable;
 use crate::data::{Data, KEY};
 
 /// The aggregate of three columns; the count, so that nobody reads fewer rows.
@@ -26,12 +27,23 @@ const QUERY: &str = "select sum(l_quantity), sum(l_extendedprice), max(l_shipdat
 pub struct Contender {
     /// Its name.
     pub name: &'static str,
-    session: SessionContext,
+    reader: Reader,
     /// Its answer, as text.
     pub expected: String,
 }
 
+enum Reader {
+    /// Over a table `lineitem`.
+    Session(SessionContext),
+    Crate(CrateTable),
+}
+
 impl Contender {
+    /// The `paimon` crate, over the files of a primary-key table.
+    pub async fn crate_reader(name: &'static str, data: &Data, files: &[LakeFile]) -> Result<Self> {
+        Self::with(name, Reader::Crate(CrateTable::new(data, files)?), None).await
+    }
+
     /// DataFusion's own table of Parquet files.
     pub async fn bare(data: &Data, partitions: usize) -> Result<Self> {
         let session = session(partitions);
@@ -86,7 +98,11 @@ impl Contender {
     }
 
     async fn new(name: &'static str, session: SessionContext, rows: Option<u64>) -> Result<Self> {
-        let mut contender = Self { name, session, expected: String::new() };
+        Self::with(name, Reader::Session(session), rows).await
+    }
+
+    async fn with(name: &'static str, reader: Reader, rows: Option<u64>) -> Result<Self> {
+        let mut contender = Self { name, reader, expected: String::new() };
         let answer = contender.answer().await?;
         if let Some(rows) = rows.filter(|rows| !answer.ends_with(&format!(" {rows}"))) {
             return Err(format!("{name}: {answer}, of {rows} rows").into());
@@ -105,13 +121,18 @@ impl Contender {
     }
 
     async fn answer(&self) -> Result<String> {
-        let batches: Vec<RecordBatch> = self.session.sql(QUERY).await?.collect().await?;
-        let batch = batches.first().ok_or("no answer")?;
+        let columns = match &self.reader {
+            Reader::Session(session) => {
+                let batches: Vec<RecordBatch> = session.sql(QUERY).await?.collect().await?;
+                batches.first().ok_or("no answer")?.columns().to_vec()
+            }
+            Reader::Crate(table) => table.answer().await?,
+        };
         let options = FormatOptions::default();
         let cell = |column| -> Result<String> {
             Ok(ArrayFormatter::try_new(column, &options)?.value(0).to_string())
         };
-        let cells = batch.columns().iter().map(|column| cell(column.as_ref()));
+        let cells = columns.iter().map(|column| cell(column.as_ref()));
         Ok(cells.collect::<Result<Vec<_>>>()?.join(" "))
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    ArrayRef, AsArray, Date32Array, Decimal128Array, Int8Array, Int32Array, Int64Array,
+    RecordBatch, StringArray,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use paimon_scan::{FIELD_ID, KeyEncoder, KeyRange, LakeFile, Section};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -41,7 +42,7 @@ impl Data {
             let rows = if file + 1 == files { rows - first } else { each };
             let path = directory.join(format!("data-{file}.parquet"));
             if !path.exists() {
-                write(&path, &schema, Rows { first, count: rows, step: 1 })?;
+                write(&path, &schema, Rows { first, count: rows, step: 1 }, None)?;
             }
             all.push(LakeFile {
                 path: format!("file:{}", path.display()),
@@ -54,34 +55,62 @@ impl Data {
         Ok(Self { directory, schema, files: all })
     }
 
-    /// The files as those of a primary-key table, and one more with a newer version of every fifth row: a fifth
-    /// of the rows are superseded. The values are the same, so the answer is.
-    pub fn dirty(&self, directory: &Path) -> Result<Vec<LakeFile>> {
+    /// The rows as a primary-key table has them, in files with Paimon's own columns, and one more file with a newer version of
+    /// every `step`th row. The values are the same, so the answer is.
+    pub fn superseded(&self, directory: &Path, step: u64) -> Result<Vec<LakeFile>> {
         let total: u64 = self.files.iter().map(|file| file.rows).sum();
-        let newer = Rows { first: 0, count: total.div_ceil(5), step: 5 };
-        let path = directory.join(format!("newer-{total}.parquet"));
-        write(&path, &self.schema, newer)?;
-        let mut files = self.files();
+        let directory = directory.join(format!("keyed-{total}-{}", self.files.len()));
+        std::fs::create_dir_all(&directory)?;
+        let mut files = vec![];
         let mut first = 0;
-        for file in &mut files {
+        for (number, file) in self.files.iter().enumerate() {
             let rows = Rows { first, count: file.rows, step: 1 };
             first += file.rows;
-            (file.level, file.key_range) = (5, Some(self.keys(rows)?));
-            file.max_sequence = total as i64;
+            let path = directory.join(format!("base-{number}.parquet"));
+            files.push(LakeFile { level: 5, delete_rows: Some(0), ..self.keyed(&path, rows, 1)? });
         }
-        files.push(LakeFile {
-            path: format!("file:{}", path.display()),
-            size: path.metadata()?.len(),
-            rows: newer.count,
-            delete_rows: Some(0),
-            key_range: Some(self.keys(newer)?),
-            min_sequence: total as i64 + 1,
-            max_sequence: 2 * total as i64,
-            ..LakeFile::default()
-        });
+        let newer = Rows { first: 0, count: total.div_ceil(step), step };
+        let path = directory.join(format!("newer-{step}.parquet"));
+        files.push(self.keyed(&path, newer, total + 1)?);
         let count = files.len() as u32;
         files.iter_mut().for_each(|file| file.section = Some(Section { index: 0, files: count }));
         Ok(files)
+    }
+
+    /// A file of level 0 whose rows are numbered from their place on, beginning with `sequence`.
+    fn keyed(&self, path: &Path, rows: Rows, sequence: u64) -> Result<LakeFile> {
+        if !path.exists() {
+            write(path, &self.schema, rows, Some(sequence))?;
+        }
+        let last = rows.first + (rows.count - 1) * rows.step;
+        Ok(LakeFile {
+            path: format!("file:{}", path.display()),
+            size: path.metadata()?.len(),
+            rows: rows.count,
+            key_range: Some(self.keys(rows)?),
+            min_sequence: (rows.first + sequence) as i64,
+            max_sequence: (last + sequence) as i64,
+            ..LakeFile::default()
+        })
+    }
+
+    /// Order and line of the first and the last row of a file of a primary-key table.
+    pub fn key_values(&self, file: &LakeFile) -> Result<((i64, i32), (i64, i32))> {
+        let path = file.path.trim_start_matches("file:");
+        let total: u64 = self.files.iter().map(|file| file.rows).sum();
+        let is_newer = file.min_sequence as u64 > total;
+        let row = |sequence: i64| sequence as u64 - 1 - if is_newer { total } else { 0 };
+        let key = |row: u64| -> Result<(i64, i32)> {
+            let batch = batch(&self.schema, Rows { first: row, count: 1, step: 1 })?;
+            let order = batch.column(KEY[0]).as_primitive::<Int64Type>().value(0);
+            let line = batch.column(KEY[1]).as_primitive::<Int32Type>().value(0);
+            Ok((order, line))
+        };
+        let ends = (key(row(file.min_sequence))?, key(row(file.max_sequence))?);
+        if ends.0 > ends.1 {
+            return Err(format!("{path}: keys out of order").into());
+        }
+        Ok(ends)
     }
 
     fn keys(&self, rows: Rows) -> Result<KeyRange> {
@@ -112,23 +141,57 @@ struct Rows {
     step: u64,
 }
 
-fn write(path: &Path, schema: &SchemaRef, rows: Rows) -> Result<()> {
+/// Writes rows; with the number of the first row's version, also what Paimon adds to those of a primary-key table.
+fn write(path: &Path, schema: &SchemaRef, rows: Rows, sequence: Option<u64>) -> Result<()> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(None)
         .set_statistics_enabled(EnabledStatistics::Page)
         .build();
+    let make = |rows: Rows| -> Result<RecordBatch> {
+        let batch = batch(schema, rows)?;
+        sequence.map_or(Ok(batch.clone()), |sequence| versioned(&batch, rows, sequence))
+    };
     // whole or not at all
     let unfinished = path.with_extension("unfinished");
     let file = File::create(&unfinished)?;
-    let mut writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
+    let schema_written = make(Rows { count: 1, ..rows })?.schema();
+    let mut writer = ArrowWriter::try_new(file, schema_written, Some(properties))?;
     for start in (0..rows.count).step_by(BATCH as usize) {
         let first = rows.first + start * rows.step;
-        writer
-            .write(&batch(schema, Rows { first, count: BATCH.min(rows.count - start), ..rows })?)?;
+        writer.write(&make(Rows { first, count: BATCH.min(rows.count - start), ..rows })?)?;
     }
     writer.close()?;
     Ok(std::fs::rename(unfinished, path)?)
+}
+
+/// The rows behind their keys, their sequence numbers and their kinds, as Paimon writes them.
+fn versioned(batch: &RecordBatch, rows: Rows, sequence: u64) -> Result<RecordBatch> {
+    const KEY_IDS: i32 = i32::MAX / 2;
+    let field = |name: &str, data_type: &DataType, id: i32| {
+        let id = [(FIELD_ID.to_string(), id.to_string())];
+        Field::new(name, data_type.clone(), false).with_metadata(id.into())
+    };
+    let mut fields = vec![];
+    let mut columns: Vec<ArrayRef> = vec![];
+    for column in KEY {
+        let key = batch.schema_ref().field(column);
+        fields.push(field(
+            &format!("_KEY_{}", key.name()),
+            key.data_type(),
+            KEY_IDS + column as i32,
+        ));
+        columns.push(Arc::clone(batch.column(column)));
+    }
+    fields.push(field("_SEQUENCE_NUMBER", &DataType::Int64, i32::MAX - 1));
+    let numbers = (0..rows.count).map(|row| (rows.first + row * rows.step + sequence) as i64);
+    columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
+    fields.push(field("_VALUE_KIND", &DataType::Int8, i32::MAX - 2));
+    columns.push(Arc::new(Int8Array::from_value(0, rows.count as usize)));
+    let fields = fields.into_iter().map(Arc::new);
+    let fields: Vec<_> = fields.chain(batch.schema_ref().fields().iter().cloned()).collect();
+    columns.extend(batch.columns().iter().cloned());
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 fn schema() -> SchemaRef {

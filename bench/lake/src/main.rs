@@ -3,12 +3,13 @@
 //! One set of Parquet files, as Paimon would write TPC-H's `lineitem`, is read as several lake tables that differ in
 //! what hides their rows. Contenders take turns in every round, each running the same aggregate of three columns.
 //!
-//! In reading order: [`data`] (the files), [`vectors`] (what hides rows), [`contender`] (who reads), [`measure`].
+//! In reading order: [`data`] (the files), [`vectors`] (what hides rows), [`contender`] and [`crate_reader`] (who reads), [`measure`].
 //!
 //! Environment: `ROWS` (default 6000000), `FILES` (default 4), `ROUNDS` (default 7), `PARTITIONS` (default 1),
 //! `CONTENDERS` (comma-separated names; all), `DIRECTORY` (where the files are kept; a temporary one).
 
 mod contender;
+mod crate_reader;
 mod data;
 mod measure;
 mod vectors;
@@ -62,13 +63,24 @@ async fn contenders(
         let files = vectors::write(data, hidden, directory)?;
         all.push(Contender::lake(hidden.name(), data, files, partitions).await?);
     }
-    let dirty = data.dirty(directory)?;
-    for (name, kept) in [("dirty-first", false), ("dirty-again", true)] {
-        let contender = Contender::dirty(name, data, dirty.clone(), kept).await?;
-        if contender.expected != all[0].expected {
-            return Err(format!("{name}: {} and {}", all[0].expected, contender.expected).into());
+    // a fifth of the rows superseded, and all of them by a second run of equal length
+    for (first, again, by_crate, step) in [
+        ("dirty-first", "dirty-again", "dirty-crate", 5),
+        ("runs2-first", "runs2-again", "runs2-crate", 1),
+    ] {
+        let files = data.superseded(directory, step)?;
+        let ours = [
+            Contender::dirty(first, data, files.clone(), false).await?,
+            Contender::dirty(again, data, files.clone(), true).await?,
+            Contender::crate_reader(by_crate, data, &files).await?,
+        ];
+        for contender in ours {
+            if contender.expected != all[0].expected {
+                let (name, expected) = (contender.name, &all[0].expected);
+                return Err(format!("{name}: {expected} and {}", contender.expected).into());
+            }
+            all.push(contender);
         }
-        all.push(contender);
     }
     Ok(all)
 }

@@ -15,11 +15,11 @@ use std::time::Instant;
 
 use paimon_scan::PlanCache;
 
-#[path = "../tests/lake/forge.rs"]
+#[path = "../../../../paimon-scan/tests/lake/forge.rs"]
 mod forge;
-#[path = "../tests/lake/oracle.rs"]
+#[path = "../../../../paimon-scan/tests/lake/oracle.rs"]
 mod oracle;
-#[path = "../tests/lake/provider.rs"]
+#[path = "../../../../paimon-scan/tests/lake/provider.rs"]
 mod provider;
 
 use forge::{Forge, Forged, Forging};
