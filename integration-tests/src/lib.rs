@@ -24,6 +24,7 @@ mod artifacts;
 pub mod chaos;
 pub mod checker;
 mod cluster;
+mod command;
 pub mod demo;
 pub mod deployment;
 mod error;
@@ -44,6 +45,7 @@ pub use cluster::{
     BucketKey, Cluster, ClusterOptions, Credentials, Node, Offsets, ReadableSnapshot, TableSpec,
     connect,
 };
+pub use command::run_command;
 pub use deployment::Deployment;
 pub use error::{LabError, Result};
 pub use oracle::Rows;

@@ -4,7 +4,7 @@
 //! (names → tables; `rest`, where a server names them), `version` (their earlier states), `system` (what is known of them, as rows), `declared` (columns in words), `merge_rules` (which version counts), `refusal` (what is not
 //! read, by name), `schema` and `evolution` (columns and
 //! their field ids), `plan` (snapshot → buckets → files; `live` keeps them for the next one), `section`
-//! (which files overlap), `file` (the unit that travels to a backend), `analyzed` and `statistics` (what the optimizer is told), then what runs there: `store`, `scan`, `source`, `field_id` (`written_names` where there are none),
+//! (which files overlap), `file` (the unit that travels to a backend), `analyzed` and `statistics` (what the optimizer is told), then what runs there: `store` (over it `read_only`), `scan`, `source`, `field_id` (`written_names` where there are none),
 //! `conform`, `deletion_vector` and its cache, `mask` and `positions`, `reader`, `block_cache` between that and a remote store, and `resolve` for files that overlap by key.
 //!
 //! From the `paimon` crate comes metadata: catalog, schemas, snapshots, manifests. Its Arrow types
@@ -37,6 +37,7 @@ mod merge_rules;
 mod options;
 mod plan;
 mod positions;
+mod read_only;
 mod reader;
 mod refusal;
 mod resolve;

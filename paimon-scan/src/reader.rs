@@ -31,6 +31,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use crate::block_cache::BlockCache;
 use crate::block_cache::file::CachedFile;
 use crate::error::LakeError;
+use crate::read_only::ReadOnly;
 use crate::written_names::{self, WrittenNames};
 
 /// What the footer cache is told as the time of change of every file in a store: another one for each store.
@@ -61,12 +62,12 @@ impl LakeReaderFactory {
     fn store_of(&self, file: &PartitionedFile) -> Arc<dyn ObjectStore> {
         let store = Arc::clone(&self.store);
         match &self.blocks {
-            Some(cache) => Arc::new(CachedFile {
+            Some(cache) => Arc::new(ReadOnly(CachedFile {
                 cache: Arc::clone(cache),
                 store,
                 url: self.url.clone(),
                 meta: file.object_meta.clone(),
-            }),
+            })),
             None => store,
         }
     }

@@ -7,6 +7,7 @@ use object_store::ObjectStore;
 
 use crate::error::Result;
 use crate::options::storage::Storage;
+use crate::read_only::ReadOnly;
 use crate::rest::{GrantedStore, RestServers};
 
 /// The opened store, kept in the runtime from the first use on; one with granted credentials as long as the session's
@@ -17,7 +18,8 @@ pub(crate) fn open(storage: &Storage, context: &TaskContext) -> Result<Arc<dyn O
         let servers = RestServers::of(context);
         let open = || {
             let grant = servers.grant(options)?;
-            Ok(Arc::new(GrantedStore::new(grant, storage.clone())) as Arc<dyn ObjectStore>)
+            let store = GrantedStore::new(grant, storage.clone());
+            Ok(Arc::new(ReadOnly(store)) as Arc<dyn ObjectStore>)
         };
         return servers.store(&url, &runtime, open);
     }

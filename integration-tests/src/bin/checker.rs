@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use integration_tests::checker::replay::replay;
 use integration_tests::checker::{self, Options};
-use integration_tests::{Credentials, Result, writer_process};
+use integration_tests::{Credentials, Result, run_command, writer_process};
 
 /// Writes into tables of its own in Fluss, reads them through Millrace, and judges every answer.
 ///
@@ -57,17 +57,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no runtime: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    let code = runtime.block_on(command());
-    // a task of fluss-rs may go round without end when its cluster is gone
-    runtime.shutdown_background();
-    code
+    run_command(command())
 }
 
 async fn command() -> ExitCode {

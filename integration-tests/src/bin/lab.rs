@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use integration_tests::chaos::{self, ledger};
-use integration_tests::{Cluster, ClusterOptions, Credentials, LabError, Result, demo, show};
+use integration_tests::{
+    Cluster, ClusterOptions, Credentials, LabError, Result, demo, run_command, show,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A real Fluss cluster on this machine.
@@ -78,17 +80,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no runtime: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    let code = runtime.block_on(command());
-    // a task of fluss-rs may go round without end when its cluster is gone
-    runtime.shutdown_background();
-    code
+    run_command(command())
 }
 
 async fn command() -> ExitCode {

@@ -14,6 +14,7 @@ use rand::{Rng, RngCore, SeedableRng};
 
 use super::file::CachedFile;
 use super::*;
+use crate::read_only::ReadOnly;
 use counting::Counting;
 
 mod counting;
@@ -46,8 +47,13 @@ async fn open_in(directory: &Folder) -> Arc<BlockCache> {
     Arc::new(BlockCache::open(&options(directory)).await.unwrap())
 }
 
-fn file(cache: &Arc<BlockCache>, store: &Arc<Counting>, name: &str, size: u64) -> CachedFile {
-    CachedFile {
+fn file(
+    cache: &Arc<BlockCache>,
+    store: &Arc<Counting>,
+    name: &str,
+    size: u64,
+) -> ReadOnly<CachedFile> {
+    ReadOnly(CachedFile {
         cache: Arc::clone(cache),
         store: Arc::clone(store) as Arc<dyn ObjectStore>,
         url: ObjectStoreUrl::parse(format!("s3-{name}://bucket")).unwrap(),
@@ -58,7 +64,7 @@ fn file(cache: &Arc<BlockCache>, store: &Arc<Counting>, name: &str, size: u64) -
             e_tag: None,
             version: None,
         },
-    }
+    })
 }
 
 #[tokio::test]
@@ -78,18 +84,18 @@ async fn any_ranges_are_the_bytes_of_the_file() {
                 start..start + random.random_range(1..=rest)
             })
             .collect();
-        let found = file.get_ranges(&file.meta.location, &ranges).await.unwrap();
+        let found = file.get_ranges(&file.0.meta.location, &ranges).await.unwrap();
         for (range, found) in ranges.iter().zip(found) {
             assert!(found == content[range.start as usize..range.end as usize], "{range:?}");
         }
         let range = ranges[0].clone();
-        let found = file.get_range(&file.meta.location, range.clone()).await.unwrap();
+        let found = file.get_range(&file.0.meta.location, range.clone()).await.unwrap();
         assert!(found == content[range.start as usize..range.end as usize], "{range:?}");
     }
     assert!(cache.memory_bytes() <= 8 * BLOCK as usize, "{}", cache.memory_bytes());
     // what blocks do not answer is answered by the store
-    assert_eq!(file.head(&file.meta.location).await.unwrap().size, content.len() as u64);
-    let all = file.get(&file.meta.location).await.unwrap().bytes().await.unwrap();
+    assert_eq!(file.head(&file.0.meta.location).await.unwrap().size, content.len() as u64);
+    let all = file.get(&file.0.meta.location).await.unwrap().bytes().await.unwrap();
     assert!(all == content);
 }
 

@@ -7,19 +7,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, Result,
 };
 use paimon::io::{FileIO, FileRead};
+
+use crate::read_only::{ReadOnly, Reads};
 
 /// Ranges of one file that are asked for at once.
 const READS_AT_ONCE: usize = 8;
 
-/// Reads objects below `root`, such as `oss://bucket/`; everything else is refused.
+/// Reads objects below `root`, such as `oss://bucket/`.
 #[derive(Clone)]
 pub(super) struct FileIoStore {
     files: FileIO,
@@ -70,10 +70,6 @@ impl FileIoStore {
         let reads: Vec<_> = ranges.iter().cloned().map(|range| read(range).boxed()).collect();
         stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
     }
-
-    fn refuse<T>(&self, operation: &str) -> Result<T> {
-        Err(Error::NotSupported { source: format!("{operation} at {self}").into() })
-    }
 }
 
 fn translate(location: &Path, error: paimon::Error) -> Error {
@@ -97,15 +93,8 @@ impl fmt::Display for FileIoStore {
     }
 }
 
-/// Properties hold credentials.
-impl fmt::Debug for FileIoStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 #[async_trait]
-impl ObjectStore for FileIoStore {
+impl Reads for FileIoStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let meta = self.meta(location).await?;
         options.check_preconditions(&meta)?;
@@ -139,39 +128,6 @@ impl ObjectStore for FileIoStore {
         )
         .await
     }
-
-    async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
-        self.refuse("writing")
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        _: &Path,
-        _: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.refuse("writing")
-    }
-
-    fn delete_stream(
-        &self,
-        _: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
-        let refused = self.refuse("deleting");
-        stream::once(async { refused }).boxed()
-    }
-
-    fn list(&self, _: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let refused = self.refuse("listing");
-        stream::once(async { refused }).boxed()
-    }
-
-    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        self.refuse("listing")
-    }
-
-    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
-        self.refuse("copying")
-    }
 }
 
 /// A store over Paimon's access to the files below `root`.
@@ -180,7 +136,7 @@ pub(super) fn open(
     properties: impl IntoIterator<Item = (String, String)>,
 ) -> paimon::Result<Arc<dyn ObjectStore>> {
     let files = FileIO::from_url(&root)?.with_props(properties).build()?;
-    Ok(Arc::new(FileIoStore::new(files, root)))
+    Ok(Arc::new(ReadOnly(FileIoStore::new(files, root))))
 }
 
 #[cfg(test)]

@@ -6,18 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
-use futures::{StreamExt, stream};
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
+use object_store::{Error, GetOptions, GetResult, ObjectStore, Result};
 use parking_lot::Mutex;
 
 use super::Grant;
 use super::grant::Held;
 use crate::options::storage::Storage;
+use crate::read_only::Reads;
 
 /// How storages that answer with other statuses than 401 and 403 say that credentials are too old.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "SecurityTokenExpired", "InvalidSecurityToken"];
@@ -25,7 +21,7 @@ const EXPIRED: [&str; 3] = ["ExpiredToken", "SecurityTokenExpired", "InvalidSecu
 /// How often credentials are renewed for one read that the storage refuses.
 const RENEWALS: usize = 2;
 
-/// Reads the files of one table; everything else is refused.
+/// Reads the files of one table.
 pub(crate) struct GrantedStore {
     grant: Arc<Grant>,
     storage: Storage,
@@ -65,10 +61,6 @@ impl GrantedStore {
         }
         read(self.open(&held)?).await
     }
-
-    fn refuse<T>(&self, operation: &str) -> Result<T> {
-        Err(Error::NotSupported { source: format!("{operation} at {self}").into() })
-    }
 }
 
 /// The lake's error, to be found again by those who know it.
@@ -93,14 +85,8 @@ impl fmt::Display for GrantedStore {
     }
 }
 
-impl fmt::Debug for GrantedStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 #[async_trait]
-impl ObjectStore for GrantedStore {
+impl Reads for GrantedStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.read(|store| {
             let options = options.clone();
@@ -111,38 +97,5 @@ impl ObjectStore for GrantedStore {
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.read(|store| async move { store.get_ranges(location, ranges).await }).await
-    }
-
-    async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
-        self.refuse("writing")
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        _: &Path,
-        _: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.refuse("writing")
-    }
-
-    fn delete_stream(
-        &self,
-        _: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
-        let refused = self.refuse("deleting");
-        stream::once(async { refused }).boxed()
-    }
-
-    fn list(&self, _: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let refused = self.refuse("listing");
-        stream::once(async { refused }).boxed()
-    }
-
-    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        self.refuse("listing")
-    }
-
-    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
-        self.refuse("copying")
     }
 }
