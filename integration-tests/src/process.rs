@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::error::{IoContext, LabError, Result};
 
 /// How much of a log an error shows.
-const TAIL_BYTES: u64 = 4096;
+const TAIL_BYTES: u64 = 8192;
 
 /// How often an ending process is looked at.
 const REAP_INTERVAL: Duration = Duration::from_millis(10);

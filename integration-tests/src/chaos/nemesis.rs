@@ -189,7 +189,7 @@ impl Nemesis<'_> {
             for node in self.cluster.dead() {
                 self.tell(&format!("{node} died by itself"));
                 self.count(format!("{} died", Victim::Fluss(node).kind()));
-                self.cluster.start_again(node)?;
+                self.revive(node)?;
             }
             let seen = match self.is_whole().await {
                 Ok(()) => return Ok(()),
@@ -206,6 +206,16 @@ impl Nemesis<'_> {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Starts what has ended; with an empty disk where it will never start with its own.
+    fn revive(&mut self, node: Node) -> Result<()> {
+        if !self.cluster.refuses_its_log(node) {
+            return self.cluster.start_again(node);
+        }
+        self.tell(&format!("{node} refuses its own log and gets an empty disk"));
+        self.count("disk replaced".into());
+        self.cluster.replace_disk(node)
     }
 
     /// Every table has a lake snapshot when the first fault comes, if the machine is quick enough.

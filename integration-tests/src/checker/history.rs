@@ -22,6 +22,8 @@ struct Key {
     /// How often the key's partition was dropped. What was known of the key is void then: the lake goes on to show
     /// some version that it had.
     forgotten: u32,
+    /// How many versions there were when it was dropped last.
+    before_drop: usize,
 }
 
 /// The oldest version of each key that an answer may show.
@@ -95,10 +97,13 @@ impl Keys {
         self.added += 1;
     }
 
-    /// A partition is about to be dropped: of its keys the lake shows what it has. Their next version is a row.
+    /// A partition is about to be dropped: of its keys the lake shows what it has, now and whenever a key is absent in the
+    /// new one: what deletes it there leaves no trace in a log that begins with the new partition's state. Their next
+    /// version is a row.
     pub(crate) fn forget(&mut self, is_of_partition: impl Fn(usize) -> bool) {
         for (number, key) in self.keys.iter_mut().enumerate() {
             if is_of_partition(number) {
+                key.before_drop = key.versions.len();
                 key.versions.push(ABSENT);
                 key.acked = 0;
                 key.forgotten += 1;
@@ -117,7 +122,7 @@ impl Keys {
         self.creations += 1;
         for key in &mut self.keys {
             let last = key.versions.len() as u32 - 1;
-            (key.acked, key.lake) = (last, last);
+            (key.acked, key.lake, key.before_drop) = (last, last, 0);
         }
     }
 
@@ -147,11 +152,14 @@ impl Keys {
         let window = |number: usize| {
             let (seen, key) = (&mut floor.0[number], &self.keys[number]);
             seen.renew(side, key);
+            let versions = key.versions[seen.low as usize..].to_vec();
+            let revivable = if versions.contains(&ABSENT) { key.before_drop } else { 0 };
             KeyWindow {
                 key: number as i64,
                 low: seen.low,
                 acked: key.acked,
-                versions: key.versions[seen.low as usize..].to_vec(),
+                versions,
+                revivable: key.versions[..revivable].to_vec(),
             }
         };
         keys.map(window).collect()

@@ -37,7 +37,7 @@ pub struct Report {
     pub excused: u64,
     /// Any other failure of a statement or login.
     pub others: u64,
-    /// The first texts of errors of all kinds.
+    /// Texts of errors, of those that differ in numbers alone the first.
     pub errors: Vec<String>,
     /// Answers that were spoiled on purpose.
     pub spoiled: u64,
@@ -45,7 +45,7 @@ pub struct Report {
     pub written: u64,
     /// Rounds of writing that failed; what they wrote may be there or not.
     pub write_failures: u64,
-    /// The first texts of what failed there.
+    /// Texts of what failed there, kept alike.
     pub write_errors: Vec<String>,
 }
 
@@ -93,7 +93,8 @@ impl Report {
 }
 
 fn keep(errors: &mut Vec<String>, error: String) {
-    if errors.len() < KEPT {
+    let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    if errors.len() < KEPT && errors.iter().all(|kept| words(kept) != words(&error)) {
         errors.push(error);
     }
 }

@@ -55,7 +55,7 @@ impl Spoil {
         let at: Vec<usize> = (0..rows.len())
             .filter(|i| match self {
                 Self::Lose => !window(&rows[*i]).versions.contains(&ABSENT),
-                Self::Age => window(&rows[*i]).low > 0,
+                Self::Age => is_too_old(window(&rows[*i])),
                 _ => true,
             })
             .collect();
@@ -107,10 +107,15 @@ impl Spoil {
     }
 }
 
+/// Whether the version before the window may not be shown.
+fn is_too_old(window: &KeyWindow) -> bool {
+    window.low > 0 && window.state(i64::from(window.low) - 1).is_none()
+}
+
 /// A row of a key that is absent in the last version, which is the only one that may be there.
 fn revive(keys: &[KeyWindow], rows: &mut Vec<Row>, random: &mut impl Rng) -> bool {
     let gone: Vec<&KeyWindow> =
-        keys.iter().filter(|window| window.versions == [ABSENT] && window.low > 0).collect();
+        keys.iter().filter(|w| w.versions == [ABSENT] && is_too_old(w)).collect();
     let Some(window) = gone.choose(random) else { return false };
     rows.push(row(window.key, i64::from(window.low) - 1));
     true

@@ -110,6 +110,15 @@ fn a_dropped_partition_shows_what_the_lake_has_and_a_new_one_what_is_written() {
     for rows in [vec![], vec![row(0, 2)]] {
         assert!(rows_of(windows(&keys), rows.clone()).judge().is_err(), "{rows:?}");
     }
+    keys.send(0, true);
+    keys.acknowledge([0]);
+    for rows in [vec![], vec![row(0, 1)], vec![row(0, 2)]] {
+        assert!(rows_of(windows(&keys), rows.clone()).judge().is_ok(), "{rows:?}");
+    }
+    assert!(
+        rows_of(windows(&keys), vec![row(0, version)]).judge().is_err(),
+        "of the new partition"
+    );
 }
 
 #[test]
@@ -131,8 +140,8 @@ fn nothing_of_a_re_created_table_comes_back() {
 #[test]
 fn further_columns_have_the_values_of_their_version() {
     let keys = vec![
-        KeyWindow { key: 4, low: 1, acked: 1, versions: vec![0] },
-        KeyWindow { key: 5, low: 1, acked: 1, versions: vec![1] },
+        KeyWindow { key: 4, low: 1, acked: 1, versions: vec![0], revivable: vec![] },
+        KeyWindow { key: 5, low: 1, acked: 1, versions: vec![1], revivable: vec![] },
     ];
     let with = |key: i64, further: [Option<i64>; 2]| [row(key, 1), further.to_vec()].concat();
     let further = vec![Further::Partition(4), Further::Added(0)];
@@ -242,7 +251,8 @@ fn right(random: &mut StdRng) -> Case {
     let window = |key: i64, random: &mut StdRng| {
         let (low, length) = (random.random_range(1..9), random.random_range(1..4));
         let state = |_| if random.random_bool(0.3) { ABSENT } else { 0 };
-        KeyWindow { key, low, acked: 1, versions: (0..length).map(state).collect() }
+        let versions = (0..length).map(state).collect();
+        KeyWindow { key, low, acked: 1, versions, revivable: vec![] }
     };
     let keys: Vec<KeyWindow> = (0..40).map(|key| window(key, random)).collect();
     let mut shown = vec![];

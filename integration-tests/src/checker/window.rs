@@ -16,16 +16,22 @@ pub struct KeyWindow {
     pub acked: u32,
     /// By version from `low` to the last that was sent: [`ABSENT`], or how many added columns it was written with.
     pub versions: Vec<i16>,
+    /// The same from version 0 to the last before the key's partition was dropped, where the key may be absent since: in
+    /// place of its absence the lake may show any of them.
+    #[serde(default)]
+    pub revivable: Vec<i16>,
 }
 
 /// An interval, ends included.
 pub(super) type Bounds = (i64, i64);
 
 impl KeyWindow {
-    /// The state of a version, if it lies in the window.
+    /// The state of a version, if it may be shown.
     pub(super) fn state(&self, version: i64) -> Option<i16> {
-        let offset = version.checked_sub(i64::from(self.low))?;
-        self.versions.get(usize::try_from(offset).ok()?).copied()
+        let at = |states: &[i16], from: i64| {
+            states.get(usize::try_from(version.checked_sub(from)?).ok()?).copied()
+        };
+        at(&self.versions, self.low.into()).or_else(|| at(&self.revivable, 0))
     }
 
     /// The oldest version in which no row is to be seen: the key is absent, or its version is not above `above`.
@@ -40,10 +46,16 @@ impl KeyWindow {
 
     /// The first and the last version in which the key is there.
     pub(super) fn present(&self) -> Option<Bounds> {
-        let there = |state: &i16| *state != ABSENT;
-        let first = self.versions.iter().position(there)? as i64;
-        let last = self.versions.iter().rposition(there)? as i64;
-        Some((i64::from(self.low) + first, i64::from(self.low) + last))
+        let ends = |states: &[i16], from: i64| {
+            let there = |state: &i16| *state != ABSENT;
+            let first = states.iter().position(there)? as i64;
+            let last = states.iter().rposition(there)? as i64;
+            Some((from + first, from + last))
+        };
+        match (ends(&self.revivable, 0), ends(&self.versions, self.low.into())) {
+            (Some((first, a)), Some((_, b))) => Some((first, a.max(b))),
+            (revived, present) => present.or(revived),
+        }
     }
 
     /// The window for people.

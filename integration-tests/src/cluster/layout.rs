@@ -71,6 +71,11 @@ impl Layout {
         self.root.join("logs").join(format!("{node}.log"))
     }
 
+    /// Where a server keeps its own copies.
+    pub(crate) fn disk(&self, node: Node) -> PathBuf {
+        self.root.join(node.to_string()).join("data")
+    }
+
     pub(crate) fn remote(&self) -> PathBuf {
         self.root.join("remote")
     }
@@ -183,7 +188,7 @@ impl Layout {
                 ("zookeeper.address", format!("127.0.0.1:{}", self.zookeeper)),
                 ("bind.listeners", listeners),
                 ("internal.listener.name", INTERNAL.to_owned()),
-                ("data.dir", self.path(&format!("{node}/data"))),
+                ("data.dir", self.disk(node).display().to_string()),
                 ("remote.data.dir", uri(&self.remote())),
                 ("default.bucket.number", "1".to_owned()),
                 ("default.replication.factor", "1".to_owned()),

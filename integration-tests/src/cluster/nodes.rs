@@ -5,8 +5,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{Cluster, Node, START_LIMIT};
-use crate::error::{LabError, Result};
-use crate::process::Process;
+use crate::error::{IoContext, LabError, Result};
+use crate::process::{self, Process};
 use crate::wait::{self, Progress, request};
 
 /// How long an orderly stop may take before it becomes a kill.
@@ -110,6 +110,20 @@ impl Cluster {
         };
         ended?;
         self.spawn(node)
+    }
+
+    /// Whether a tablet server that has ended refused its own log: one of 0.9.1 that truncated its copy and went on
+    /// behind the remote log does, at every start.
+    pub(crate) fn refuses_its_log(&self, node: Node) -> bool {
+        matches!(node, Node::Tablet(_))
+            && process::tail(&self.layout.log(node)).contains("Failed to recovery log")
+    }
+
+    /// Starts a tablet server that has ended on an empty disk: it fetches what it leads and follows from the others.
+    pub(crate) fn replace_disk(&self, node: Node) -> Result<()> {
+        let disk = self.layout.disk(node);
+        std::fs::remove_dir_all(&disk).doing(|| format!("empty {}", disk.display()))?;
+        self.start_again(node)
     }
 
     /// Tablet servers that were started and that the coordinator does not know.
