@@ -1,7 +1,7 @@
 //! Columns of files that carry no field ids: found by the names that they had when the file was written.
 //!
-//! Java Paimon and Fluss write field ids into Parquet files, `pypaimon` does not; Java's reader goes by the names of
-//! the schema that a file was written with. So a file whose names would be other columns today brings those names
+//! Java Paimon and Fluss write field ids into Parquet files, `pypaimon` does not, and the `paimon` crate leaves them out of the
+//! columns that Paimon adds; Java's reader goes by the names of the schema that a file was written with. So a file whose names would be other columns today brings those names
 //! along ([`crate::LakeFile::names`]), and the footer of a file without ids gets ids before anything looks at it.
 
 use std::sync::Arc;
@@ -103,17 +103,31 @@ pub(crate) fn are_stale(old: &[FieldName], now: &[FieldName]) -> bool {
     })
 }
 
-/// The footer of a file, with ids for columns that have names; itself if the file has ids.
+/// Ids from here on are of columns that Paimon adds to those of a table; their names are no other column's.
+const ADDED_IDS: i32 = i32::MAX / 2;
+
+/// The footer of a file, with ids for columns that have names; where the file has ids, for those that Paimon added
+/// without.
 pub(crate) fn identify(
     footer: Arc<ParquetMetaData>,
     names: &[FieldName],
 ) -> Result<Arc<ParquetMetaData>> {
     let file = footer.file_metadata();
     let root = file.schema_descr().root_schema();
-    if root.get_fields().iter().any(|field| field.get_basic_info().has_id()) {
-        return Ok(footer);
-    }
-    let fields = with_ids(root.get_fields(), names)?;
+    let has_id = |field: &TypePtr| field.get_basic_info().has_id();
+    let fields = if root.get_fields().iter().any(has_id) {
+        let bare = |name: &&FieldName| {
+            let mut fields = root.get_fields().iter();
+            name.id >= ADDED_IDS && fields.any(|f| f.name() == name.name && !has_id(f))
+        };
+        let added: Vec<FieldName> = names.iter().filter(bare).cloned().collect();
+        if added.is_empty() {
+            return Ok(footer);
+        }
+        with_ids(root.get_fields(), &added)?
+    } else {
+        with_ids(root.get_fields(), names)?
+    };
     let root = Type::group_type_builder(root.name()).with_fields(fields).build()?;
     // the schema of Arrow that its writer left beside would be believed instead
     let pairs = file.key_value_metadata().into_iter().flatten();
@@ -263,7 +277,11 @@ mod tests {
         assert_eq!(read, [Some(1), None, Some(3), Some(4), Some(7), Some(4)]);
         let has_one =
             vec![bare("a", DataType::Int32), field_with_id("b", DataType::Int32, true, 5)];
-        assert_eq!(ids(has_one, &names), [None, None, Some(5), None]);
+        assert_eq!(ids(has_one.clone(), &names), [None, None, Some(5), None]);
+        let kind = i32::MAX - 2;
+        let added = vec![bare("_VALUE_KIND", DataType::Int8), has_one[1].clone()];
+        let names = [name(1, "b", &[]), name(kind, "_VALUE_KIND", &[])];
+        assert_eq!(ids(added, &names), [Some(kind), None, Some(5), None]);
     }
 
     #[test]
