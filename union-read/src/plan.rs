@@ -32,7 +32,10 @@ pub async fn bucket_reads(
     if mode == ReadMode::Union && path != ReadPath::Auto {
         path_reads::check_table(point, path).await?;
     }
-    let lake = lake_part(point, mode).await?;
+    if mode == ReadMode::Lake && !point.has_lake() {
+        return Err(point.has_no_lake());
+    }
+    let lake = point.lake_for(mode, path).await?;
     let logs = match mode {
         ReadMode::Lake => &[][..],
         ReadMode::Union | ReadMode::RealTime => &point.log().await?.partitions,
@@ -53,13 +56,6 @@ pub async fn bucket_reads(
 
 /// A bucket read and the values of its partition.
 pub(crate) type Placed = (Vec<ScalarValue>, BucketRead);
-
-async fn lake_part(point: &ReadPoint, mode: ReadMode) -> Result<Option<&LakeCut>> {
-    if mode == ReadMode::Lake && !point.has_lake() {
-        return Err(point.has_no_lake());
-    }
-    point.lake().await
-}
 
 /// A log table: the files of the lake and, independent of them, the log after them.
 fn log_table_reads(

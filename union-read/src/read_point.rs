@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::columns::Columns;
 use crate::source::{Connections, Source};
-use crate::{Error, Result};
+use crate::{Error, ReadMode, ReadPath, Result};
 
 /// The cut of one table.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ pub struct ReadPoint {
     source: Source,
     client: Arc<FlussClient>,
     connections: Arc<Connections>,
-    lake: OnceCell<Option<LakeCut>>,
+    /// Kept also where it failed: a later try would be another cut.
+    lake: OnceCell<Result<Option<LakeCut>>>,
     log: OnceCell<LogCut>,
 }
 
@@ -120,8 +121,26 @@ impl ReadPoint {
 
     /// The lake's side; `None` while nothing is readable there.
     pub async fn lake(&self) -> Result<Option<&LakeCut>> {
-        let cut = self.lake.get_or_try_init(|| self.pin_lake()).await?;
-        Ok(cut.as_ref())
+        match self.lake.get_or_init(|| self.pin_lake()).await {
+            Ok(cut) => Ok(cut.as_ref()),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// The lake's side for a read of this mode along this path: `None` also where it cannot be had and is
+    /// not needed, since the state that Fluss holds by key is the answer or as good a one.
+    pub async fn lake_for(&self, mode: ReadMode, path: ReadPath) -> Result<Option<&LakeCut>> {
+        let has_key = self.columns.has_primary_key();
+        match (self.lake().await, mode) {
+            (Err(_), ReadMode::RealTime) if has_key => Ok(None),
+            // rows of partitions that have expired in Fluss are nowhere else
+            (Err(Error::ReadPointGone(_)), ReadMode::Union)
+                if has_key && path == ReadPath::Auto && self.columns.partition_keys.is_empty() =>
+            {
+                Ok(None)
+            }
+            (lake, _) => lake,
+        }
     }
 
     /// Where the table's lake is; `None` without one.
@@ -161,9 +180,9 @@ impl ReadPoint {
         Ok(Some(LakeCut { options, snapshot_id, plan, offsets }))
     }
 
-    /// Fluss's side, pinned after the lake's.
+    /// Fluss's side, pinned after the lake's, whose failure is for those who need the lake.
     pub async fn log(&self) -> Result<&LogCut> {
-        self.lake().await?;
+        drop(self.lake().await);
         self.log.get_or_try_init(|| self.pin_log()).await
     }
 

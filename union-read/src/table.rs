@@ -68,11 +68,12 @@ impl TableProvider for UnionTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let reads = bucket_reads(&self.point, (self.mode, self.path), session, filters).await?;
+        let way = (self.mode, self.path);
+        let reads = bucket_reads(&self.point, way, session, filters).await?;
         let all = || (0..self.point.columns.schema.fields().len()).collect();
         let projection = projection.cloned().unwrap_or_else(all);
         let limit = limit.filter(|_| filters.is_empty());
-        let scan = TableScan::new(&self.point, self.mode, projection, limit).await?;
+        let scan = TableScan::new(&self.point, way, projection, limit).await?;
         Ok(Arc::new(UnionReadExec::spread(session, scan, reads, &self.connections)))
     }
 }

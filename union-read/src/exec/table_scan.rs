@@ -10,7 +10,7 @@ use paimon_scan::{Analyzed, LakeOptions, LakeSchema};
 use crate::columns::Columns;
 use crate::read_point::ReadPoint;
 use crate::source::Source;
-use crate::{Error, ReadMode, Result};
+use crate::{Error, ReadMode, ReadPath, Result};
 
 /// The lake of a table at the snapshot of a read point.
 #[derive(Debug, Clone)]
@@ -59,20 +59,20 @@ impl TableScan {
     /// A scan of the projected columns of a table at its read point.
     pub async fn new(
         point: &ReadPoint,
-        mode: ReadMode,
+        (mode, path): (ReadMode, ReadPath),
         projection: Vec<usize>,
         limit: Option<usize>,
     ) -> Result<Self> {
-        let lake = point.lake().await?;
+        let lake = point.lake_for(mode, path).await?;
         let lake = lake.map(|cut| LakeSide {
             options: Arc::clone(&cut.options),
             schema: cut.plan.schema.clone(),
             snapshot_id: Some(cut.snapshot_id),
             analyzed: cut.plan.analyzed.clone(),
         });
-        let path = point.info.path.clone();
+        let name = point.info.path.clone();
         let stream = StreamSide { source: point.source().clone(), info: point.info.clone() };
-        Self::assemble(path, Some(stream), lake, mode, point.columns.clone())
+        Self::assemble(name, Some(stream), lake, mode, point.columns.clone())
             .with(projection, limit)
     }
 
