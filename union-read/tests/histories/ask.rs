@@ -6,9 +6,8 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::CatalogProvider;
 use datafusion::error::DataFusionError;
-use datafusion::prelude::{DataFrame, SessionContext, col, lit};
+use datafusion::prelude::{DataFrame, col, lit};
 use union_read::catalog::{Catalog, Origin, Points};
-use union_read::source::Connections;
 use union_read::{Error, ReadPath};
 
 use crate::history::{PARTITIONS, Question};
@@ -21,8 +20,8 @@ pub async fn ask(
     question: &Question,
     path: ReadPath,
 ) -> Result<Vec<Vec<String>>, DataFusionError> {
-    let connections = Arc::new(Connections::new(1 << 20));
-    let origin = Origin::Fluss(world.source.clone());
+    let (origin, connections) =
+        (Origin::Fluss(world.source.clone()), Arc::clone(&world.connections));
     let catalog = Catalog::new(origin, connections, &Points::along(path)).provider();
     let name = match question {
         Question::Lake => format!("{TABLE}$lake"),
@@ -30,7 +29,7 @@ pub async fn ask(
         _ => TABLE.to_owned(),
     };
     let table = table(catalog.as_ref(), &name).await?;
-    let frame = SessionContext::new().read_table(table)?;
+    let frame = world.session.read_table(table)?;
     let frame = filtered(frame, question)?;
     if let Question::Count = question {
         return Ok(vec![vec![frame.count().await?.to_string()]]);

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use datafusion::prelude::SessionContext;
 use fluss_scan::{Bucket, FlussType, LakeSnapshot, TablePath};
 use fluss_sim::{COORDINATOR, Cluster, TableSpec, arrow_schema};
 use paimon::spec::{BigIntType, BinaryRow, DataType, Datum};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use union_read::Source;
+use union_read::source::Connections;
 
 use crate::history::{Kind, PARTITIONS, Shape, Step};
 use crate::lake::Lake;
@@ -23,6 +25,9 @@ type Error = Box<dyn std::error::Error>;
 pub struct World {
     pub model: Model,
     pub source: Source,
+    /// What one process keeps between statements.
+    pub connections: Arc<Connections>,
+    pub session: SessionContext,
     cluster: Cluster,
     path: TablePath,
     table_id: i64,
@@ -82,6 +87,8 @@ impl World {
         Ok(Self {
             model,
             source,
+            connections: Arc::new(Connections::new(1 << 20)),
+            session: SessionContext::new(),
             cluster,
             path,
             table_id,
