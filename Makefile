@@ -6,7 +6,7 @@ TESTS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo chaos test test-unit test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
+.PHONY: help demo chaos test test-unit test-compose test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,10 +22,16 @@ chaos: setup-lab ## servers die and tables change while every answer is judged (
 test: setup-lab setup-clients ## every test, against a real Fluss cluster (TESTS=name picks some)
 	cargo build --workspace
 	cargo test --workspace $(TESTS)
-	$(if $(TESTS),,$(MAKE) test-simulation fuzz-smoke)
+	$(if $(TESTS),,$(MAKE) test-simulation test-compose fuzz-smoke)
 
 test-unit: ## the tests that need no cluster
 	cargo test --workspace --exclude integration-tests $(TESTS)
+
+test-compose: setup-lab setup-clients ## docker/compose.yaml as plain processes, with the checker beside them
+	cargo build --workspace
+	@docker/setup
+	@MILLRACE_ROOT_PASSWORD=test-compose docker/as-processes "$${CARGO_TARGET_DIR:-target}/debug/millrace" \
+		"$$(integration-tests/lab/fetch.sh)" docker/check "$${CARGO_TARGET_DIR:-target}/debug/checker"
 
 test-simulation: ## reads in simulated time, one run per seed (SEED=n replays one, SEEDS=n runs so many)
 	cargo test --manifest-path simulation/Cargo.toml

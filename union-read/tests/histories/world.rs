@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::prelude::SessionContext;
 use fluss_scan::{Bucket, FlussType, LakeSnapshot, TablePath};
-use fluss_sim::{COORDINATOR, Cluster, TableSpec, arrow_schema};
+use fluss_sim::{COORDINATOR, Cluster, TableSpec, Version, arrow_schema};
 use paimon::spec::{BigIntType, BinaryRow, DataType, Datum};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -164,6 +164,9 @@ impl World {
 
     /// Writes rows in one batch per bucket.
     fn write(&mut self, rows: Vec<Row>, deletes: bool, staged: bool) -> Result<(), Error> {
+        // servers of 1.0 show what was written when somebody scans the state
+        let shape = &self.model.shape;
+        let staged = staged && !(shape.has_key() && shape.version == Version::V1_0);
         let mut by_bucket: BTreeMap<usize, Vec<Row>> = BTreeMap::new();
         for row in rows {
             if let Some(at) = self.place(&row) {
