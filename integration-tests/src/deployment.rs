@@ -1,6 +1,6 @@
 //! Millrace itself as real processes: one frontend and some backends, or one process that is both.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -125,6 +125,21 @@ impl Deployment {
         let rows = query(&mut connection, sql).await?;
         connection.disconnect().await?;
         Ok(rows)
+    }
+
+    /// Copies what the processes have told so far.
+    pub(crate) fn keep_logs(&self, into: &Path) -> Result<()> {
+        let doing = || format!("keep logs in {}", into.display());
+        std::fs::create_dir_all(into).doing(doing)?;
+        for entry in std::fs::read_dir(self.directory.path()).doing(doing)? {
+            let path = entry.doing(doing)?.path();
+            if let Some(name) =
+                path.file_name().filter(|_| path.extension().is_some_and(|e| e == "log"))
+            {
+                std::fs::copy(&path, into.join(name)).doing(doing)?;
+            }
+        }
+        Ok(())
     }
 
     /// Creates the catalog `fluss` for a cluster.

@@ -168,8 +168,12 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let mut faults = nemesis.counts;
     faults.extend(expired(&cluster, &checker).await);
     let seconds = began.elapsed().as_secs();
+    let report = report?;
+    if report.others > 0 || !report.violations.is_empty() {
+        millrace.keep_logs(&options.evidence.join(format!("seed{}-logs", options.seed)))?;
+    }
     Ok(Outcome {
-        report: report?,
+        report,
         faults,
         seconds,
         readers: options.readers,
