@@ -203,12 +203,40 @@ async fn a_panic_in_a_scan_is_an_error_wherever_the_scan_stands() {
     assert_eq!(rows.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 12_000);
 }
 
-/// Two tasks of one stage inside one process must not fill one dynamic filter.
+/// Tasks inside the home process are handed one plan: in a join of tables that are bucketed alike each would cut the
+/// others' rows by its own keys.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tasks_in_the_home_process_share_no_filters() {
     let cluster = Cluster::start(1).await;
-    let context = context(vec![facts(), dimensions()]);
-    let sql = "SELECT count(*) FROM fact f JOIN dim d ON f.k = d.k WHERE d.v < 50";
+    let hashed = |name, rows| TestTable { hashed: true, ..TestTable::new(name, 48, rows) };
+    let context = context(vec![hashed("alike", 200), hashed("alike_small", 20)]);
+    {
+        let state = context.state_ref();
+        let mut state = state.write();
+        // no build side is so small that every task is sent all of it
+        let optimizer = &mut state.config_mut().options_mut().optimizer;
+        optimizer.hash_join_single_partition_threshold = 0;
+        optimizer.hash_join_single_partition_threshold_rows = 0;
+    }
+    let sql =
+        "SELECT count(*), sum(a.v) FROM alike a JOIN alike_small b ON a.k = b.k WHERE b.v < 50";
+    let expected = context.sql(sql).await.unwrap().collect().await.unwrap();
+    let bytes = plan(&context, sql).await;
+    for _ in 0..5 {
+        let mut query = cluster.query(bytes.clone());
+        query.backends = vec![query.backends[0].clone(); 3];
+        let text = cluster.client.explain(query.clone()).await.unwrap();
+        assert!(!text.contains("NetworkShuffle") && !text.contains("NetworkBroadcast"), "{text}");
+        assert_eq!(lines(&cluster.run(query).await.unwrap()), lines(&expected), "{text}");
+    }
+}
+
+/// What reads a shuffle hands out each of its partitions once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_in_the_home_process_share_no_streams() {
+    let cluster = Cluster::start(1).await;
+    let context = context(vec![facts()]);
+    let sql = "SELECT v, count(*) FROM fact GROUP BY v";
     let expected = context.sql(sql).await.unwrap().collect().await.unwrap();
     let mut query = cluster.query(plan(&context, sql).await);
     query.backends = vec![query.backends[0].clone(); 3];

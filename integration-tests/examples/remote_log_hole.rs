@@ -5,7 +5,9 @@
 use std::time::{Duration, Instant};
 
 use fluss::metadata::DataTypes;
-use integration_tests::{Cluster, ClusterOptions, Node, Result, TableSpec, Value, Writer, holes};
+use integration_tests::{
+    Cluster, ClusterOptions, LabError, Node, Result, TableSpec, Value, Writer, holes,
+};
 
 /// How often the coordinator is killed.
 const ROUNDS: usize = 15;
@@ -46,8 +48,7 @@ async fn main() -> Result<()> {
             return Ok(());
         }
     }
-    println!("no hole in {ROUNDS} rounds");
-    Ok(())
+    Err(LabError::Misuse(format!("no hole in {ROUNDS} rounds")))
 }
 
 async fn write(writer: &mut Writer, n: &mut i64, time: Duration) -> Result<()> {

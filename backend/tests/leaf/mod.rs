@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use backend::leaf::Leaf;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::hash_utils::create_hashes;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Statistics, exec_err, internal_err};
@@ -17,12 +18,14 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
+use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs,
@@ -49,11 +52,14 @@ pub enum Fault {
     Slow = 4,
 }
 
-/// `k` is unique over a batch and `k % buckets` its bucket; `v = k % 97`.
+/// `k` is unique over a batch, `k % buckets` its bucket and `bucket % partitions` its partition; `v = k % 97`.
 #[derive(Debug, Clone)]
 pub struct TestTable {
     pub name: String,
     pub buckets: u32,
+    /// The engine's own hash of `k` takes its place, and the scan says so: tables of as many buckets are joined where they
+    /// are read. Buckets are a multiple of the partitions.
+    pub hashed: bool,
     /// Partitions at least, the last ones empty where buckets are fewer.
     pub partitions_min: u32,
     pub rows: u32,
@@ -64,7 +70,8 @@ pub struct TestTable {
 
 impl TestTable {
     pub fn new(name: &str, buckets: u32, rows: u32) -> Self {
-        Self { name: name.into(), buckets, partitions_min: 1, rows, batches: 1, fault: None }
+        let name = name.into();
+        Self { name, buckets, hashed: false, partitions_min: 1, rows, batches: 1, fault: None }
     }
 }
 
@@ -97,6 +104,7 @@ impl TableProvider for TestTable {
         let spec = Spec {
             table: self.name.clone(),
             buckets: self.buckets,
+            hashed: self.hashed,
             rows: self.rows,
             batches: self.batches,
             projection: projection
@@ -116,8 +124,8 @@ impl TableProvider for TestTable {
 
 fn spread(buckets: &[u32], partitions: usize) -> Vec<Group> {
     let mut groups = vec![Group::default(); partitions];
-    for (i, bucket) in buckets.iter().enumerate() {
-        groups[i % partitions].buckets.push(*bucket);
+    for bucket in buckets {
+        groups[*bucket as usize % partitions].buckets.push(*bucket);
     }
     groups
 }
@@ -148,6 +156,30 @@ struct Spec {
     filters: Vec<PhysicalExprNode>,
     #[prost(uint32, tag = "9")]
     batches: u32,
+    #[prost(bool, tag = "10")]
+    hashed: bool,
+}
+
+impl Spec {
+    fn partitioning(&self) -> Partitioning {
+        match self.projection.iter().position(|column| *column == 0) {
+            Some(k) if self.hashed => {
+                Partitioning::Hash(vec![Arc::new(Column::new("k", k))], self.groups.len())
+            }
+            _ => Partitioning::UnknownPartitioning(self.groups.len()),
+        }
+    }
+
+    fn keys(&self, bucket: u32) -> Result<Vec<i64>> {
+        let keys: Vec<i64> = (0..i64::from(self.rows) * i64::from(self.buckets)).collect();
+        let mut places: Vec<u64> = keys.iter().map(|k| *k as u64).collect();
+        if self.hashed {
+            let array: ArrayRef = Arc::new(Int64Array::from(keys.clone()));
+            create_hashes([&array], REPARTITION_RANDOM_STATE.random_state(), &mut places)?;
+        }
+        let at = |place: u64| place % u64::from(self.buckets) == u64::from(bucket);
+        Ok(keys.into_iter().zip(places).filter(|(_, place)| at(*place)).map(|(k, _)| k).collect())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -163,7 +195,7 @@ impl TestScanExec {
         let schema = Arc::new(schema().project(&columns).unwrap());
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(spec.groups.len()),
+            spec.partitioning(),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
@@ -287,9 +319,7 @@ impl TestScanExec {
             Fault::Panic if bucket == self.spec.bucket => panic!("panic at bucket {bucket}"),
             _ => {}
         }
-        let keys = (0..i64::from(self.spec.rows))
-            .map(|i| i * i64::from(self.spec.buckets) + i64::from(bucket));
-        let keys: Vec<i64> = keys.collect();
+        let keys = self.spec.keys(bucket)?;
         let columns = self.spec.projection.iter().map(|column| match column {
             0 => Arc::new(Int64Array::from(keys.clone())) as ArrayRef,
             _ => Arc::new(keys.iter().map(|k| k % 97).collect::<Int64Array>()),
