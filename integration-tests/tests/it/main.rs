@@ -16,6 +16,7 @@ mod regressions;
 #[path = "../../../paimon-scan/tests/lake/rest_server.rs"]
 mod rest_server;
 mod s3;
+mod simulated;
 mod stream_cases;
 mod stream_faults;
 mod tidy;

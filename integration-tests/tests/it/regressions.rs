@@ -8,6 +8,7 @@ use integration_tests::{Deployment, TableSpec, Value, Writer};
 use mysql_async::ChangeUserOpts;
 use mysql_async::prelude::Queryable;
 
+mod recreated;
 mod short_of;
 
 const TIERED: Duration = Duration::from_secs(90);
