@@ -9,6 +9,7 @@ use mysql_async::ChangeUserOpts;
 use mysql_async::prelude::Queryable;
 
 mod recreated;
+mod refusing;
 mod short_of;
 
 const TIERED: Duration = Duration::from_secs(90);
