@@ -157,6 +157,9 @@ impl ReadPoint {
         let catalog = self.connections.lake(&options)?;
         let table = catalog.table(&self.info.path.database, &self.info.path.table).await?;
         let plan = Arc::new(table.plan(Some(snapshot_id)).await?);
+        self.columns
+            .check_lake(&plan.schema)
+            .map_err(|why| Error::Unsupported(format!("table {}: {why}", self.info.path)))?;
         let options = Arc::clone(table.lake());
         Ok(Some(LakeCut { options, snapshot_id, plan, offsets }))
     }
