@@ -9,6 +9,7 @@ use mysql_async::ChangeUserOpts;
 use mysql_async::prelude::Queryable;
 
 mod evolved;
+mod late_lake;
 mod recreated;
 mod refusing;
 mod short_of;
