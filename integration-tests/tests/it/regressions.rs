@@ -12,6 +12,7 @@ mod evolved;
 mod late_lake;
 mod recreated;
 mod refusing;
+mod rules;
 mod short_of;
 
 const TIERED: Duration = Duration::from_secs(90);
