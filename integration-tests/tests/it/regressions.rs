@@ -8,6 +8,7 @@ use integration_tests::{Deployment, TableSpec, Value, Writer};
 use mysql_async::ChangeUserOpts;
 use mysql_async::prelude::Queryable;
 
+mod deletion_vectors;
 mod empty_split;
 mod evolved;
 mod late_lake;
