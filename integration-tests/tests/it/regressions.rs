@@ -16,6 +16,7 @@ mod recreated;
 mod refusing;
 mod rules;
 mod short_of;
+mod spoilt;
 
 const TIERED: Duration = Duration::from_secs(90);
 
