@@ -3,8 +3,6 @@
 //! `clients/queries.json` holds the checks and the rows they must give. A client prints one line of JSON for each check:
 //! `{"check": name}` with `rows` (texts in one form, null for NULL), `error` (MySQL's number), or `skipped` (why).
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
-
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;

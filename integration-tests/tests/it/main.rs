@@ -1,5 +1,7 @@
 //! All integration tests: one binary, so that they share one cluster.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
+
 mod block_cache;
 mod checker;
 mod clients;

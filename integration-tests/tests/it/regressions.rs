@@ -17,6 +17,7 @@ mod refusing;
 mod rules;
 mod short_of;
 mod spoilt;
+mod tiered;
 
 const TIERED: Duration = Duration::from_secs(90);
 

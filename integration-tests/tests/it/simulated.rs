@@ -1,12 +1,16 @@
 //! Simulated servers of Fluss on real ports, so that Millrace itself reads them: a script decides what happens at which call.
 
+use std::fmt::Debug;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use fluss_scan::{FlussType, Schema};
 use fluss_sim::{COORDINATOR, Cluster, Version};
+use integration_tests::{Deployment, Rows};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -89,6 +93,88 @@ pub fn rows(
     };
     let columns = schema.columns.iter().map(column).collect();
     RecordBatch::try_new(fluss_sim::arrow_schema(schema), columns).unwrap()
+}
+
+/// Rows from their texts, as a server of MySQL shows them.
+pub fn batch(schema: &Schema, rows: &[Vec<String>]) -> RecordBatch {
+    fn parsed<T: FromStr<Err: Debug>>(rows: &[Vec<String>], column: usize) -> Vec<Option<T>> {
+        let texts = rows.iter().map(|row| (row[column] != "NULL").then_some(&row[column]));
+        texts.map(|text| text.map(|text| text.parse().unwrap())).collect()
+    }
+    let column = |(i, column): (usize, &fluss_scan::Column)| -> ArrayRef {
+        match column.data_type {
+            FlussType::Int => Arc::new(Int32Array::from(parsed::<i32>(rows, i))),
+            FlussType::BigInt => Arc::new(Int64Array::from(parsed::<i64>(rows, i))),
+            FlussType::Double => Arc::new(Float64Array::from(parsed::<f64>(rows, i))),
+            FlussType::String => Arc::new(StringArray::from(parsed::<String>(rows, i))),
+            ref other => panic!("{}: {other:?}", column.name),
+        }
+    };
+    let columns = schema.columns.iter().enumerate().map(column).collect();
+    RecordBatch::try_new(fluss_sim::arrow_schema(schema), columns).unwrap()
+}
+
+/// What came of a statement when something happened at each of its calls, in one run each.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// Answers as they were before.
+    pub before: usize,
+    /// Answers as they were afterwards.
+    pub after: usize,
+    /// Errors that say to try again.
+    pub refused: usize,
+}
+
+impl Simulated {
+    /// Runs a statement over and over; each time `event` happens at a later call of it, until it has no more of them.
+    /// An answer is the one of before or of afterwards.
+    pub async fn at_every_call(
+        &self,
+        millrace: &Deployment,
+        sql: &str,
+        prepare: impl Fn(&Cluster),
+        event: impl Fn(&Cluster) + Clone + Send + 'static,
+    ) -> Outcomes {
+        prepare(&self.cluster);
+        let before = sorted(millrace.sql(sql).await).unwrap();
+        event(&self.cluster);
+        let after = sorted(millrace.sql(sql).await).unwrap();
+        let mut outcomes = Outcomes::default();
+        for at in 0.. {
+            prepare(&self.cluster);
+            let calls = Arc::new(AtomicUsize::new(0));
+            let (counted, cluster, event) =
+                (Arc::clone(&calls), self.cluster.clone(), event.clone());
+            self.cluster.set_script(move |_| {
+                if counted.fetch_add(1, Ordering::Relaxed) == at {
+                    event(&cluster);
+                }
+                None
+            });
+            let answer = sorted(millrace.sql(sql).await);
+            self.cluster.clear_script();
+            match answer {
+                Ok(rows) if rows == before => outcomes.before += 1,
+                Ok(rows) if rows == after => outcomes.after += 1,
+                Ok(rows) => panic!("{sql}, at call {at}: {} rows: {rows:?}", rows.len()),
+                Err(mysql_async::Error::Server(error)) if error.state == "40001" => {
+                    outcomes.refused += 1;
+                }
+                Err(error) => panic!("{sql}, at call {at}: {error}"),
+            }
+            if calls.load(Ordering::Relaxed) <= at {
+                break;
+            }
+        }
+        outcomes
+    }
+}
+
+fn sorted(rows: mysql_async::Result<Rows>) -> mysql_async::Result<Rows> {
+    rows.map(|mut rows| {
+        rows.sort();
+        rows
+    })
 }
 
 fn of<'a>(partition: &[(&str, &'a str)], column: &str) -> Option<&'a str> {

@@ -1,12 +1,9 @@
 //! A table that is dropped and created again between any two calls of a statement: its answer is that of the one or of the
 //! other table, or an error that says to try again; never rows of both, and never a part.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use fluss_scan::{Bucket, FlussType, LakeSnapshot, TablePath};
 use fluss_sim::{Cluster, TableSpec, Version};
-use integration_tests::{Deployment, Rows};
+use integration_tests::Deployment;
 
 use crate::lake_s3::warehouse;
 use crate::simulated::{Simulated, rows};
@@ -111,17 +108,14 @@ impl Case {
     fn write(
         &self,
         cluster: &Cluster,
-        partition: Partition,
-        bucket: Bucket,
+        (partition, bucket): (Partition, Bucket),
         ids: std::ops::Range<i32>,
         version: i32,
     ) {
-        let schema = cluster.schema(&self.path()).unwrap();
-        let rows = rows(&schema, partition, ids, version);
-        let written = if self.key.is_empty() {
-            cluster.append(bucket, &rows)
-        } else {
-            cluster.upsert(bucket, &rows)
+        let rows = rows(&cluster.schema(&self.path()).unwrap(), partition, ids, version);
+        let written = match self.key.is_empty() {
+            true => cluster.append(bucket, &rows),
+            false => cluster.upsert(bucket, &rows),
         };
         written.unwrap();
     }
@@ -132,8 +126,8 @@ impl Case {
         let in_lake = self.partitions.len().saturating_sub(1).max(1);
         let mut offsets = std::collections::HashMap::new();
         for (i, (partition, bucket)) in self.partitions.iter().zip(&buckets).enumerate() {
-            self.write(cluster, partition, *bucket, 5_000..5_000 + TIERED, 1);
-            self.write(cluster, partition, *bucket, 5_000 + TIERED..5_000 + LOG, 1);
+            self.write(cluster, (partition, *bucket), 5_000..5_000 + TIERED, 1);
+            self.write(cluster, (partition, *bucket), 5_000 + TIERED..5_000 + LOG, 1);
             if i < in_lake {
                 offsets.insert((bucket.partition_id, bucket.bucket), i64::from(TIERED));
             }
@@ -152,56 +146,26 @@ impl Case {
         };
         for (partition, bucket) in partitions.iter().zip(self.create(cluster, partitions)) {
             if matches!(again, Again::Filled) {
-                self.write(cluster, partition, bucket, 9_000..9_003, 2);
+                self.write(cluster, (partition, bucket), 9_000..9_003, 2);
             }
         }
     }
-}
-
-async fn read(millrace: &Deployment, sql: &str) -> mysql_async::Result<Rows> {
-    let mut rows = millrace.sql(sql).await?;
-    rows.sort();
-    Ok(rows)
 }
 
 /// The table is created again at each call that the statement makes, in one run each.
 async fn at_every_call(case: Case, again: Again, sql: &str) {
     let simulated = Simulated::start(case.version, 2).await;
-    let cluster = &simulated.cluster;
     let millrace = Deployment::start(1).await.unwrap();
     millrace.create_catalog(&simulated.bootstrap()).await.unwrap();
-    case.create_first(cluster);
-    let first = read(&millrace, sql).await.unwrap();
-    case.create_again(cluster, again);
-    let second = read(&millrace, sql).await.unwrap();
-    assert_ne!(first, second);
-    let (mut kept, mut replaced, mut refused) = (0, 0, 0);
-    for at in 0.. {
-        cluster.drop_table(&case.path()).unwrap();
+    let prepare = |cluster: &Cluster| {
+        // there is none before the first run
+        let _ = cluster.drop_table(&case.path());
         case.create_first(cluster);
-        let calls = Arc::new(AtomicUsize::new(0));
-        let (counted, cluster_of_script) = (Arc::clone(&calls), cluster.clone());
-        cluster.set_script(move |_| {
-            if counted.fetch_add(1, Ordering::Relaxed) == at {
-                case.create_again(&cluster_of_script, again);
-            }
-            None
-        });
-        let answer = read(&millrace, sql).await;
-        cluster.clear_script();
-        let what = format!("{sql}, {again:?}, created again at call {at}");
-        match answer {
-            Ok(rows) if rows == first => kept += 1,
-            Ok(rows) if rows == second => replaced += 1,
-            Ok(rows) => panic!("{what}: {} rows are of neither table: {rows:?}", rows.len()),
-            Err(mysql_async::Error::Server(error)) if error.state == "40001" => refused += 1,
-            Err(error) => panic!("{what}: {error}"),
-        }
-        if calls.load(Ordering::Relaxed) <= at {
-            break;
-        }
-    }
-    assert!(replaced > 1, "{sql}, {again:?}: {kept} old, {replaced} new, {refused} errors");
+    };
+    let event = move |cluster: &Cluster| case.create_again(cluster, again);
+    let outcomes = simulated.at_every_call(&millrace, sql, prepare, event).await;
+    let is_both = outcomes.before > 0 && outcomes.after > 1;
+    assert!(is_both, "{sql}, {again:?}: {outcomes:?}");
 }
 
 async fn created_again(case: usize, again: Again) {
