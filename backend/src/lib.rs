@@ -8,7 +8,7 @@
 //! * [`distributed`]: the only code that names datafusion-distributed
 //! * [`statements`]: which queries run here, and how they are stopped
 //! * [`caches`]: what is kept between queries
-//! * [`home`]: the service that frontends call; [`rows`] and [`failure`] below it
+//! * [`incoming`]: who connects; [`home`]: the service that frontends call; [`rows`] and [`failure`] below it
 //!
 //! Absent on purpose: SQL, catalogs, users, a list of the other backends, and anything that outlives a query
 //! except caches.
@@ -18,6 +18,7 @@ pub mod config;
 pub mod distributed;
 mod failure;
 mod home;
+mod incoming;
 pub mod leaf;
 mod rows;
 mod statements;
@@ -34,7 +35,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use caches::Caches;
 use config::{Backend as Section, Rpc};
@@ -77,13 +77,12 @@ impl Backend {
         let statements_of = Arc::clone(&statements);
         let engine = Arc::new(Engine::new(runtime, caches, leaf, statements_of, section.clone()));
         let home = HomeService::new(Arc::clone(&engine), Arc::clone(&statements), stop.clone());
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .add_service(engine.worker().into_worker_server())
             .add_service(HomeServer::new(home).max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
+            .serve_with_incoming_shutdown(incoming::incoming(listener), stop.cancelled_owned());
         Ok(Self {
             address,
             statements,

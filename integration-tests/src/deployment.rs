@@ -109,6 +109,25 @@ impl Deployment {
         self.processes().frontend.id()
     }
 
+    /// The id of a backend's process.
+    pub fn backend_id(&self, backend: usize) -> u32 {
+        self.processes().backends[backend].id()
+    }
+
+    /// `host:port` at which other processes reach a backend.
+    pub fn backend_address(&self, backend: usize) -> String {
+        format!("127.0.0.1:{}", self.ports.rpc[backend])
+    }
+
+    /// What the frontend, or a backend (`backend-0`, …), has logged since the first start.
+    ///
+    /// # Errors
+    /// There is no such process, or its log cannot be read.
+    pub fn log(&self, process: &str) -> Result<String> {
+        let path = self.directory.path().join(format!("{process}.log"));
+        std::fs::read_to_string(&path).doing(|| format!("read {}", path.display()))
+    }
+
     /// A connection as `root`.
     pub async fn connect(&self) -> mysql_async::Result<Conn> {
         let options = OptsBuilder::default()

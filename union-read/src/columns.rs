@@ -26,6 +26,9 @@ pub const COMMENT: &str = "comment";
 /// Field metadata: the type as it was declared, for SHOW and DESC.
 pub const DECLARED: &str = "millrace.type";
 
+/// Columns that Fluss 0.9 adds to the lake's own table.
+const LAKE_OWN: [&str; 3] = ["__bucket", "__offset", "__timestamp"];
+
 /// The columns of a table, in order.
 #[derive(Debug, Clone)]
 pub struct Columns {
@@ -104,6 +107,26 @@ impl Columns {
     /// Whether rows have a key that later rows replace.
     pub fn has_primary_key(&self) -> bool {
         !self.keys.is_empty()
+    }
+
+    /// Checks that the lake has the same columns, or fewer or more of them: columns are added alone, to the lake first. Where
+    /// both halves have one that the other lacks, it was renamed, and its rows in the lake would be taken for NULL.
+    pub(crate) fn check_lake(&self, lake: &LakeSchema) -> Result<(), String> {
+        let ours = self.schema.fields();
+        let theirs = lake.columns.fields();
+        let has = |fields: &Fields, name: &str| fields.iter().any(|field| field.name() == name);
+        let absent = ours.iter().find(|field| !has(theirs, field.name()));
+        let is_own = |name: &str| LAKE_OWN.contains(&name);
+        let unknown = theirs.iter().find(|f| !is_own(f.name()) && !has(ours, f.name()));
+        match absent.zip(unknown) {
+            None => Ok(()),
+            Some((ours, theirs)) => Err(format!(
+                "its lake has no column '{}' and Fluss has no column '{}': renamed columns are not \
+                 supported",
+                ours.name(),
+                theirs.name()
+            )),
+        }
     }
 
     /// For each column its position in the lake; `None` for one that the lake does not have yet, whose

@@ -120,8 +120,11 @@ impl ReadPoint {
     }
 
     /// The lake's side; `None` while nothing is readable there.
+    ///
+    /// # Errors
+    /// `ReadPointGone` where there is another table of the name by now.
     pub async fn lake(&self) -> Result<Option<&LakeCut>> {
-        match self.lake.get_or_init(|| self.pin_lake()).await {
+        match self.lake.get_or_init(|| self.of_this_table(self.pin_lake())).await {
             Ok(cut) => Ok(cut.as_ref()),
             Err(error) => Err(error.clone()),
         }
@@ -168,33 +171,62 @@ impl ReadPoint {
         };
         let LakeSnapshot { table_id, snapshot_id, offsets } = snapshot;
         if table_id != self.info.table_id {
-            return Err(Error::ReadPointGone(format!(
-                "table {} was re-created while the statement began",
-                self.info.path
-            )));
+            return Err(self.recreated());
         }
         let catalog = self.connections.lake(&options)?;
         let table = catalog.table(&self.info.path.database, &self.info.path.table).await?;
         let plan = Arc::new(table.plan(Some(snapshot_id)).await?);
+        self.columns
+            .check_lake(&plan.schema)
+            .map_err(|why| Error::Unsupported(format!("table {}: {why}", self.info.path)))?;
         let options = Arc::clone(table.lake());
         Ok(Some(LakeCut { options, snapshot_id, plan, offsets }))
     }
 
     /// Fluss's side, pinned after the lake's, whose failure is for those who need the lake.
+    ///
+    /// # Errors
+    /// `ReadPointGone` where there is another table of the name by now.
     pub async fn log(&self) -> Result<&LogCut> {
         drop(self.lake().await);
-        self.log.get_or_try_init(|| self.pin_log()).await
+        self.log.get_or_try_init(async || self.of_this_table(self.pin_log()).await).await
     }
 
     async fn pin_log(&self) -> Result<LogCut> {
-        let partitions = if self.info.partition_keys.is_empty() {
-            vec![None]
-        } else {
-            let all = self.client.partitions(&self.info.path).await?;
-            all.into_iter().map(Some).collect()
-        };
-        let asked = partitions.into_iter().map(|info| self.pin_partition(info));
-        Ok(LogCut { partitions: concurrently(asked).await?.into_iter().flatten().collect() })
+        if self.info.partition_keys.is_empty() {
+            let whole = self.pin_partition(None).await?;
+            return Ok(LogCut { partitions: whole.into_iter().collect() });
+        }
+        let all = self.client.partitions(&self.info.path).await?;
+        let asked = all.into_iter().map(|info| self.pin_partition(Some(info)));
+        // they were asked for by the name of the table, and another one may have fewer of them
+        let (partitions, ()) = tokio::try_join!(concurrently(asked), self.check_is_same())?;
+        Ok(LogCut { partitions: partitions.into_iter().flatten().collect() })
+    }
+
+    /// What was asked of this table, unless it is gone and there is another one of its name: that one is read at a new read
+    /// point. What is not found of a table that is there is at a server that does not serve it yet.
+    async fn of_this_table<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        match asked.await {
+            Err(Error::TableNotFound(what)) => {
+                self.check_is_same().await?;
+                Err(Error::Unavailable(format!("{what} at the server that is to serve it")))
+            }
+            answer => answer,
+        }
+    }
+
+    /// Checks that the name is still that of this table: so were, then, the answers of before that are given by name.
+    async fn check_is_same(&self) -> Result<()> {
+        let now = self.client.table_info(&self.info.path).await?;
+        if now.table_id == self.info.table_id { Ok(()) } else { Err(self.recreated()) }
+    }
+
+    fn recreated(&self) -> Error {
+        Error::ReadPointGone(format!(
+            "table {} was re-created while the statement began",
+            self.info.path
+        ))
     }
 
     /// A partition that is dropped meanwhile has no rows in Fluss any more: `None`.
@@ -210,6 +242,7 @@ impl ReadPoint {
 
     async fn is_dropped(&self, partition: &PartitionInfo) -> Result<bool> {
         let now = self.client.partitions(&self.info.path).await?;
+        self.check_is_same().await?;
         Ok(now.iter().all(|p| p.id != partition.id))
     }
 

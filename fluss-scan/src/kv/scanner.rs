@@ -85,6 +85,11 @@ impl FlussClient {
                     self.forget_leader(bucket);
                     attempts.pause_after(error, bucket).await?;
                 }
+                // as of every call to a leader: one that is coming back does not know its buckets at first
+                Err(error @ Error::NotFound(_)) => {
+                    self.forget_leader(bucket);
+                    attempts.pause_after(error, bucket).await?;
+                }
                 answer => return Ok((scanner, answer?)),
             }
         }

@@ -3,10 +3,10 @@
 //! `clients/queries.json` holds the checks and the rows they must give. A client prints one line of JSON for each check:
 //! `{"check": name}` with `rows` (texts in one form, null for NULL), `error` (MySQL's number), or `skipped` (why).
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
-
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fluss::metadata::DataTypes;
@@ -15,9 +15,11 @@ use integration_tests::{
 };
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 
 const DATABASE: &str = "clients";
 const PASSWORD: &str = "p@ss wörd";
@@ -72,10 +74,23 @@ async fn mysql2() {
 
 #[tokio::test]
 async fn connector_j() {
+    check("Connector/J", connector_j_command(), &[]).await;
+}
+
+/// The same through a server that does not offer CLIENT_DEPRECATE_EOF: the columns of a result, and its rows, end with packets of their
+/// own, and so do the parameters and columns of a prepared statement.
+#[tokio::test]
+async fn connector_j_without_deprecate_eof() {
+    let old = OldServer::before(millrace().await.mysql_port()).await;
+    check_at(&old.port, "Connector/J, EOF", connector_j_command(), &[]).await;
+    assert!(old.logins.load(Ordering::Relaxed) > 1);
+}
+
+fn connector_j_command() -> Command {
     let mut command = Command::new("java");
     let path = format!("{}:{}/*", home().join("classes").display(), home().join("jars").display());
     command.args(["-cp", &path, "ConnectorJ"]);
-    check("Connector/J", command, &[]).await;
+    command
 }
 
 /// Where the clients' programs are.
@@ -102,11 +117,14 @@ fn python(script: &str) -> Command {
 }
 
 /// Runs a client and holds its answers against what is expected. It may skip `skips`, and must.
-async fn check(client: &str, mut command: Command, skips: &[&str]) {
-    let port = millrace().await.mysql_port().to_string();
+async fn check(client: &str, command: Command, skips: &[&str]) {
+    check_at(&millrace().await.mysql_port().to_string(), client, command, skips).await;
+}
+
+async fn check_at(port: &str, client: &str, mut command: Command, skips: &[&str]) {
     let locked = Locked::start().await;
     command
-        .args(["127.0.0.1", &port, &format!("fluss.{DATABASE}"), &locked.port])
+        .args(["127.0.0.1", port, &format!("fluss.{DATABASE}"), &locked.port])
         .arg(PASSWORD)
         .arg(scripts().join("queries.json"))
         .kill_on_drop(true);
@@ -197,6 +215,69 @@ async fn millrace() -> &'static Deployment {
             millrace
         })
         .await
+}
+
+/// A way to a server on which its greeting loses CLIENT_DEPRECATE_EOF.
+struct OldServer {
+    port: String,
+    /// Clients that have logged in without it.
+    logins: Arc<AtomicUsize>,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for OldServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl OldServer {
+    async fn before(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let logins = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&logins);
+        let accepting = tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                // ends with either side
+                tokio::spawn(without_deprecate_eof(client, server, Arc::clone(&counted)));
+            }
+        });
+        Self { port, logins, accepting }
+    }
+}
+
+async fn without_deprecate_eof(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    logins: Arc<AtomicUsize>,
+) -> std::io::Result<()> {
+    // bits 24 to 31 of the capabilities
+    const OFFERED: u8 = 1;
+    let mut greeting = packet(&mut server).await?;
+    let version = greeting[5..].iter().position(|byte| *byte == 0).unwrap();
+    // its end, id, salt, filler; low capabilities, collation, status; and the lower byte of the high ones
+    let at = 5 + version + 1 + 4 + 8 + 1 + 2 + 1 + 2 + 1;
+    assert_eq!(greeting[at] & OFFERED, OFFERED, "the server does not offer it anyway");
+    greeting[at] &= !OFFERED;
+    client.write_all(&greeting).await?;
+    let login = packet(&mut client).await?;
+    assert_eq!(login[4 + 3] & OFFERED, 0, "the client takes what was not offered");
+    server.write_all(&login).await?;
+    logins.fetch_add(1, Ordering::Relaxed);
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.map(|_| ())
+}
+
+/// A packet of one frame, with its header.
+async fn packet(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut packet = vec![0; 4];
+    stream.read_exact(&mut packet).await?;
+    let length = u32::from_le_bytes([packet[0], packet[1], packet[2], 0]) as usize;
+    packet.resize(4 + length, 0);
+    stream.read_exact(&mut packet[4..]).await?;
+    Ok(packet)
 }
 
 /// A standalone server whose `root` has a password, for logins.

@@ -1,5 +1,7 @@
 //! All integration tests: one binary, so that they share one cluster.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
+
 mod block_cache;
 mod checker;
 mod clients;
@@ -16,6 +18,7 @@ mod regressions;
 #[path = "../../../paimon-scan/tests/lake/rest_server.rs"]
 mod rest_server;
 mod s3;
+mod simulated;
 mod stream_cases;
 mod stream_faults;
 mod tidy;

@@ -1,15 +1,25 @@
 //! Regressions of the list in docs/contribute/regressions.md that no other test guards: the wire, and types of partitions.
 
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fluss::metadata::DataTypes;
 use integration_tests::deployment::query;
 use integration_tests::{Deployment, TableSpec, Value, Writer};
 use mysql_async::ChangeUserOpts;
+use mysql_async::prelude::Queryable;
+
+mod deletion_vectors;
+mod empty_split;
+mod evolved;
+mod late_lake;
+mod recreated;
+mod refusing;
+mod rules;
+mod short_of;
+mod spoilt;
+mod tiered;
 
 const TIERED: Duration = Duration::from_secs(90);
-const SOON: Duration = Duration::from_secs(5);
 
 /// What COM_RESET_CONNECTION and COM_CHANGE_USER leave of a session: the one keeps the database, both forget the rest.
 #[tokio::test]
@@ -37,6 +47,39 @@ async fn reset_and_change_user_forget_the_session() {
     assert!(error.contains("1045"), "{error}");
 }
 
+/// Statements prepared before COM_RESET_CONNECTION and COM_CHANGE_USER are unknown after it, also when others were prepared since:
+/// the number of the one is not that of another.
+#[tokio::test]
+async fn reset_and_change_user_forget_prepared_statements() {
+    let millrace = Deployment::start(0).await.unwrap();
+    let mut connection = millrace.connect().await.unwrap();
+    for is_reset in [true, false] {
+        let before = connection.prep("SELECT 'before', ?").await.unwrap();
+        let row: (String, u8) = connection.exec_first(&before, (1,)).await.unwrap().unwrap();
+        assert_eq!(row, ("before".into(), 1));
+        if is_reset {
+            assert!(connection.reset().await.unwrap());
+        } else {
+            connection.change_user(ChangeUserOpts::default()).await.unwrap();
+        }
+        assert_unknown(&mut connection, &before).await;
+        let after = connection.prep("SELECT 'after', ?").await.unwrap();
+        assert_unknown(&mut connection, &before).await;
+        let row: (String, u8) = connection.exec_first(&after, (2,)).await.unwrap().unwrap();
+        assert_eq!(row, ("after".into(), 2));
+    }
+}
+
+/// MySQL's error for the number of a statement that it does not know.
+async fn assert_unknown(connection: &mut mysql_async::Conn, statement: &mysql_async::Statement) {
+    let answer: mysql_async::Result<Option<(String, u8)>> =
+        connection.exec_first(statement, (1,)).await;
+    match answer {
+        Err(mysql_async::Error::Server(error)) => assert_eq!(error.code, 1243, "{error}"),
+        answer => panic!("a statement of before: {answer:?}"),
+    }
+}
+
 /// Statements and answers whose packets end where a frame ends: one byte less, the same, one more.
 #[tokio::test]
 async fn packets_of_a_whole_frame_are_read_and_written() {
@@ -58,34 +101,6 @@ async fn packets_of_a_whole_frame_are_read_and_written() {
         let rows = query(&mut connection, &sql).await.unwrap();
         assert_eq!(rows[0][0].len(), length, "a row of {packet} bytes");
     }
-}
-
-/// Sets how many files a process may have open.
-fn limit_files(process: u32, limit: &str) {
-    let (process, limit) = (format!("--pid={process}"), format!("--nofile={limit}:"));
-    assert!(Command::new("prlimit").args([process, limit]).status().unwrap().success());
-}
-
-/// Without a file to spare nobody new is accepted; who is connected is served, and then everybody again.
-#[tokio::test]
-async fn a_process_without_files_to_spare_accepts_again_later() {
-    let millrace = Deployment::start(0).await.unwrap();
-    let mut connection = millrace.connect().await.unwrap();
-    let process = millrace.frontend_id();
-    let before = Command::new("prlimit")
-        .args([format!("--pid={process}"), "--nofile".into()])
-        .args(["--output=SOFT", "--noheadings"])
-        .output()
-        .unwrap();
-    let before = String::from_utf8(before.stdout).unwrap().trim().to_owned();
-    limit_files(process, "3");
-    let unaccepted = tokio::time::timeout(Duration::from_secs(1), millrace.connect()).await;
-    assert!(!matches!(unaccepted, Ok(Ok(_))), "the limit has no effect");
-    assert_eq!(query(&mut connection, "SELECT 1").await.unwrap(), [["1"]]);
-    limit_files(process, &before);
-    let again = Instant::now();
-    assert_eq!(millrace.sql("SELECT 1").await.unwrap(), [["1"]]);
-    assert!(again.elapsed() < SOON, "accepted after {:?}", again.elapsed());
 }
 
 /// Partitions by an INT and a DATE that begin the key: values of the lake's folders and of Fluss's names are the same partition.

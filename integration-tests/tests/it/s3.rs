@@ -16,6 +16,10 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
 type BeforeRead = Box<dyn FnMut(&str) + Send>;
+type Spoilt = Box<dyn FnMut(&str) -> Option<StatusCode> + Send>;
+
+/// What is asked for where the objects of the bucket are listed.
+pub const LIST: &str = "(list)";
 
 /// Serves one bucket until it is dropped.
 pub struct S3 {
@@ -27,6 +31,7 @@ pub struct S3 {
 struct Shared {
     folder: PathBuf,
     before_read: Mutex<BeforeRead>,
+    spoilt: Mutex<Spoilt>,
     /// The access key and session token that are let in; anybody's when there is none.
     only: Mutex<Option<(String, String)>>,
 }
@@ -51,7 +56,8 @@ impl Drop for S3 {
 impl S3 {
     pub async fn serve(folder: PathBuf) -> Self {
         let before_read: Mutex<BeforeRead> = Mutex::new(Box::new(|_| ()));
-        let shared = Arc::new(Shared { folder, before_read, only: Mutex::default() });
+        let spoilt: Mutex<Spoilt> = Mutex::new(Box::new(|_| None));
+        let shared = Arc::new(Shared { folder, before_read, spoilt, only: Mutex::default() });
         let router = Router::new()
             .route("/{bucket}", get(list))
             .route("/{bucket}/", get(list))
@@ -66,6 +72,12 @@ impl S3 {
     /// Called with the key of each object that is asked for, before it is looked up.
     pub fn before_read(&self, f: impl FnMut(&str) + Send + 'static) {
         *self.shared.before_read.lock() = Box::new(f);
+    }
+
+    /// Answers with a success whose body is an error, as stores do that fail when they have begun to answer: called with the key of
+    /// each object that is read, or [`LIST`]; the status of such an answer.
+    pub fn spoil(&self, f: impl FnMut(&str) -> Option<StatusCode> + Send + 'static) {
+        *self.shared.spoilt.lock() = Box::new(f);
     }
 
     /// Lets in nobody but the holder of this access key and session token.
@@ -99,8 +111,13 @@ async fn object(
         let code = "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>";
         return (StatusCode::NOT_FOUND, code).into_response();
     }
-    let bytes = std::fs::read(path).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
     let length = bytes.len();
+    let spoilt = if method == Method::GET { (shared.spoilt.lock())(&key) } else { None };
+    match spoilt {
+        Some(StatusCode::PARTIAL_CONTENT) | None => {}
+        Some(status) => return (status, FAILED).into_response(),
+    }
     let reply = Response::builder()
         .header(header::ETAG, format!("\"{length:x}\""))
         .header(header::LAST_MODIFIED, "Wed, 01 Jan 2025 00:00:00 GMT")
@@ -122,12 +139,18 @@ async fn object(
     if start >= end {
         return StatusCode::RANGE_NOT_SATISFIABLE.into_response();
     }
+    if spoilt.is_some() {
+        bytes = FAILED.bytes().cycle().take(length).collect();
+    }
     reply
         .status(StatusCode::PARTIAL_CONTENT)
         .header(header::CONTENT_RANGE, format!("bytes {start}-{}/{length}", end - 1))
         .body(Body::from(bytes[start..end].to_vec()))
         .unwrap()
 }
+
+const FAILED: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InternalError</Code>\
+                      <Message>We encountered an internal error. Please try again.</Message></Error>";
 
 fn denied() -> Response {
     let code = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
@@ -142,6 +165,9 @@ async fn list(
 ) -> Response {
     if !shared.lets_in(&headers) {
         return denied();
+    }
+    if let Some(status) = (shared.spoilt.lock())(LIST) {
+        return (status, [(header::CONTENT_TYPE, "application/xml")], FAILED).into_response();
     }
     let query = query.unwrap_or_default();
     let of = |name: &str| {

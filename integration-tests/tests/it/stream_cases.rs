@@ -1,7 +1,5 @@
 //! The cases of `fluss_sim::cases` over the real cluster: what the simulated servers do, real ones do too.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

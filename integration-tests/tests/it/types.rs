@@ -1,8 +1,6 @@
 //! Every type in every format that Fluss writes, before and after ADD COLUMN: what `fluss-scan` reads of a log, of a change
 //! log and of a state is what was written, value by value.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
-
 #[path = "../../../fluss-scan/tests/rows/values.rs"]
 mod values;
 mod values_of_fluss;
