@@ -117,7 +117,7 @@ impl Reader {
                     continue;
                 }
             };
-            while !is_over() && self.ask(&mut session, report).await {}
+            while !is_over() && self.ask(&mut session, frontend, report).await {}
         }
     }
 
@@ -153,11 +153,11 @@ impl Reader {
         }
     }
 
-    /// Asks one question; whether the session can be used on.
-    async fn ask(&mut self, session: &mut Conn, report: &Mutex<Report>) -> bool {
+    /// Asks one question in a session that began with this frontend; whether it can be used on.
+    async fn ask(&mut self, session: &mut Conn, frontend: u64, report: &Mutex<Report>) -> bool {
         let shapes: Vec<Shape> = self.workload.tables.iter().map(shape).collect();
         let question = self.question(&shapes);
-        let (creations, frontend) = (self.creations(&question), self.surroundings.frontend());
+        let creations = self.creations(&question);
         report.lock().asked += 1;
         let asked = self.judge(session, question, report);
         let judged = tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(Failed::Hung));
