@@ -78,6 +78,10 @@ impl World {
         let properties = [
             ("type", "fluss".to_owned()),
             ("bootstrap.servers", cluster.address(COORDINATOR)?),
+            // nothing is late here but by a busy machine
+            ("fluss.option.client.connect-timeout", "600s".to_owned()),
+            ("fluss.option.client.metadata-timeout", "600s".to_owned()),
+            ("fluss.option.client.request-timeout", "600s".to_owned()),
             ("table.datalake.paimon.metastore", "filesystem".to_owned()),
             ("table.datalake.paimon.warehouse", format!("file:{}", warehouse.display())),
         ];
