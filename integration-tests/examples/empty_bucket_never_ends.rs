@@ -1,7 +1,7 @@
-//! Shows what `docs/upstream/flink-partitioned-log-never-ends.md` says: which log tables Flink's batch read comes to the end
+//! Shows what `docs/upstream/flink-empty-bucket-never-ends.md` says: which log tables Flink's batch read comes to the end
 //! of, and which not.
 //!
-//! `cargo run -p integration-tests --example partitioned_log_never_ends`
+//! `cargo run -p integration-tests --example empty_bucket_never_ends`
 
 use std::time::{Duration, Instant};
 
@@ -12,20 +12,30 @@ const TIERED: Duration = Duration::from_secs(120);
 /// An answer takes a quarter of a minute.
 const LIMIT: Duration = Duration::from_secs(100);
 
-/// A log table of buckets with one row each in the lake, and one more in the log, but for those that are empty.
+/// A log table with rows in the lake and more in the log.
 struct Case {
     table: &'static str,
     partitions: &'static [&'static str],
     buckets: i32,
-    /// Partitions, or buckets where there are none, that are never written.
-    empty: usize,
+    /// How many of the partitions, from the first one on, are written; one of no partitions is.
+    written: usize,
+    /// Whether rows come after those in the lake.
+    tail: bool,
 }
 
-const CASES: [Case; 4] = [
-    Case { table: "plain", partitions: &[], buckets: 1, empty: 0 },
-    Case { table: "plain_empty_bucket", partitions: &[], buckets: 3, empty: 1 },
-    Case { table: "partitioned", partitions: &["eu", "us"], buckets: 1, empty: 0 },
-    Case { table: "partitioned_empty", partitions: &["eu", "us", "asia"], buckets: 1, empty: 1 },
+const CASES: [Case; 5] = [
+    Case { table: "plain", partitions: &[], buckets: 1, written: 1, tail: true },
+    Case { table: "all_in_the_lake", partitions: &[], buckets: 1, written: 1, tail: false },
+    // a writer stays with a bucket until a batch is full: two batches leave one of three empty
+    Case { table: "empty_bucket", partitions: &[], buckets: 3, written: 1, tail: true },
+    Case { table: "partitioned", partitions: &["eu", "us"], buckets: 1, written: 2, tail: true },
+    Case {
+        table: "empty_partition",
+        partitions: &["eu", "us"],
+        buckets: 1,
+        written: 1,
+        tail: true,
+    },
 ];
 
 #[tokio::main]
@@ -71,18 +81,16 @@ async fn write(cluster: &Cluster, case: &Case) -> Result<usize> {
     for region in case.partitions {
         cluster.add_partition(spec.path(), &[("region", region)]).await?;
     }
-    // a writer stays with a bucket until a batch is full: without partitions each takes a bucket of its own choice
-    let regions = if case.partitions.is_empty() { &["eu"][..] } else { case.partitions };
-    let regions = &regions[..regions.len() - case.empty.min(regions.len() - 1)];
+    let regions = if case.partitions.is_empty() { &["eu"] } else { case.partitions };
     let mut written = 0;
     let mut writer = Writer::open(cluster, spec.path()).await?;
-    for in_the_lake in [true, false] {
-        for region in regions {
+    for in_the_lake in if case.tail { &[true, false][..] } else { &[true] } {
+        for region in &regions[..case.written] {
             writer.write(&[Value::Text((*region).into()), Value::BigInt(1)]).await?;
             written += 1;
         }
         writer.flush().await?;
-        if in_the_lake {
+        if *in_the_lake {
             cluster.wait_tiered(spec.path(), TIERED).await?;
             cluster.pause_tiering()?;
         }
