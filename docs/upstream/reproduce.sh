@@ -18,7 +18,7 @@ programs() {
     cat <<'END'
 datafusion-derived-distinct-count paimon-scan derived_distinct_count
 datafusion-int96-wraps paimon-scan int96_wraps
-flink-partitioned-log-never-ends integration-tests partitioned_log_never_ends
+flink-empty-bucket-never-ends integration-tests empty_bucket_never_ends
 fluss-deletion-vectors-never-readable integration-tests deletion_vectors_never_readable
 fluss-long-poll integration-tests long_poll
 fluss-remote-log-hole integration-tests remote_log_hole

@@ -24,8 +24,9 @@ async fn main() -> Result<()> {
         .primary_key(["id"])
         .buckets(BUCKETS);
     cluster.create_table(&spec).await?;
-    let rows: Vec<String> = (0..KEYS).map(|id| format!("(CAST({id} AS BIGINT), 'java')")).collect();
-    cluster.oracle("upstream", &format!("INSERT INTO t VALUES {}", rows.join(", ")), LIMIT).await?;
+    let ids: Vec<String> = (0..KEYS).map(|id| format!("({id})")).collect();
+    let rows = format!("SELECT CAST(id AS BIGINT), 'java' FROM (VALUES {}) v (id)", ids.join(", "));
+    cluster.oracle("upstream", &format!("INSERT INTO t {rows}"), LIMIT).await?;
     let java = buckets(&cluster, spec.path(), KEYS).await?;
     let mut writer = Writer::open(&cluster, spec.path()).await?;
     for id in 0..KEYS {
