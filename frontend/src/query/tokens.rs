@@ -1,8 +1,8 @@
 //! A cursor over the tokens of a text, for the statements that sqlparser does not know or reads
 //! loosely.
 
-use datafusion::sql::sqlparser::dialect::MySqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sql_functions::dialect::MillraceDialect;
 
 use crate::{Error, Result};
 
@@ -14,7 +14,7 @@ pub fn statements(sql: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
     if sql.len() > STATEMENT_BYTES_MAX {
         return Err(Error::Syntax(format!("statement is longer than {STATEMENT_BYTES_MAX} bytes")));
     }
-    let tokens = Tokenizer::new(&MySqlDialect {}, sql)
+    let tokens = Tokenizer::new(&MillraceDialect, sql)
         .tokenize_with_location()
         .map_err(|e| Error::Syntax(e.to_string()))?;
     let mut all = vec![vec![]];
