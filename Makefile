@@ -6,7 +6,7 @@ TESTS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo chaos test test-unit test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
+.PHONY: help demo chaos test test-unit test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ test: setup-lab setup-clients ## every test, against a real Fluss cluster (TESTS
 
 test-unit: ## the tests that need no cluster
 	cargo test --workspace --exclude integration-tests $(TESTS)
+
+test-dialect: ## 2,000 generated expressions, answered here and by a MariaDB (SEED=n, EXPRESSIONS=n)
+	@sql-functions/tests/dialect/run
 
 test-simulation: ## reads in simulated time, one run per seed (SEED=n replays one, SEEDS=n runs so many)
 	cargo test --manifest-path simulation/Cargo.toml

@@ -52,7 +52,7 @@ fn numbers(call: &Call) -> Result<arrow::array::Int64Array> {
             Ok(call.doubles(0)?.iter().map(|v| v.map(|v| v.floor() as i64)).collect())
         }
         DataType::Float32 | DataType::Float64 => {
-            Ok(call.doubles(0)?.iter().map(|v| v.map(|v| v.round() as i64)).collect())
+            Ok(call.doubles(0)?.iter().map(|v| v.map(|v| v.round_ties_even() as i64)).collect())
         }
         _ => call.ints(0),
     }

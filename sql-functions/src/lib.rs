@@ -6,7 +6,7 @@
 //! * [`rewrite()`]: what a parsed query says in words that DataFusion's planner knows
 //! * [`operators`]: arithmetic, comparisons, truth
 //! * `function`, `convert`, `calendar`: the shape of functions and what they are made of
-//! * `casts`, `math`, `text`, `dates`, `json`: the functions; `refused`: those that are refused by name
+//! * `common_type`, `casts`, `math`, `text`, `dates`, `json`: the functions; `refused`: those that are refused by name
 //!
 //! Where MySQL and StarRocks differ: numbers, dates and NULLs are MySQL's; texts are compared byte by byte as in StarRocks.
 //!
@@ -15,6 +15,7 @@
 
 mod calendar;
 mod casts;
+mod common_type;
 mod convert;
 mod dates;
 pub mod dialect;
@@ -46,6 +47,7 @@ const FAMILIES: &[&[Definition]] = &[
     operators::bits::FUNCTIONS,
     operators::compare::FUNCTIONS,
     casts::FUNCTIONS,
+    common_type::FUNCTIONS,
     math::FUNCTIONS,
     text::FUNCTIONS,
     text::make::FUNCTIONS,
@@ -81,7 +83,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
 /// DataFusion's rules over a planned query, after those of this crate.
 pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(operators::lists::Lists)];
+        vec![Arc::new(operators::settle::Settle)];
     rules.extend(Analyzer::new().rules);
     rules
 }

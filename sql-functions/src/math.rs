@@ -10,6 +10,7 @@ use datafusion::common::exec_err;
 use datafusion::error::Result;
 
 use crate::casts::rescale;
+use crate::common_type::{as_type, common_type};
 use crate::function::{At, Call, Definition, MANY, Planned, Returns};
 use crate::operators::arithmetic::{Kind, decimals, kind};
 
@@ -73,8 +74,12 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
         let values = call.bytes(0)?;
         call.give_unsigned(|row| Some(crc32fast::hash(values.at(row)?).into()))
     }),
-    Definition::new("greatest", 2..=MANY, Returns::By(extreme_type), |call| extreme(call, true)),
-    Definition::new("least", 2..=MANY, Returns::By(extreme_type), |call| extreme(call, false)),
+    Definition::new("greatest", 2..=MANY, Returns::By(|p| Ok(common_type(p.types))), |call| {
+        extreme(call, true)
+    }),
+    Definition::new("least", 2..=MANY, Returns::By(|p| Ok(common_type(p.types))), |call| {
+        extreme(call, false)
+    }),
 ];
 
 fn one(call: &Call, f: fn(f64) -> f64) -> Result<ArrayRef> {
@@ -167,7 +172,7 @@ fn rounded_type(planned: &Planned) -> Result<DataType> {
         Kind::Unsigned => DataType::UInt64,
         Kind::Double => DataType::Float64,
         Kind::Decimal(p, s) => {
-            let scale = digits.map_or(s, |d| d.clamp(0, s.into()) as i8);
+            let scale = digits.map_or(s, |d| d.clamp(0, 30) as i8);
             let whole = (p as i8 - s + i8::from(scale < s)).max(1) as u8;
             DataType::Decimal128((whole + scale as u8).min(38), scale)
         }
@@ -320,34 +325,9 @@ fn in_base(value: u64, base: i64) -> String {
     sign.chars().chain(digits.into_iter().rev()).collect()
 }
 
-/// All numbers: a number; all of one type: that; else texts.
-fn extreme_type(planned: &Planned) -> Result<DataType> {
-    let first = &planned.types[0];
-    if planned.types.iter().all(|t| t == first) && !first.is_null() {
-        return Ok(if crate::convert::is_text(first) { DataType::Utf8 } else { first.clone() });
-    }
-    let mut known = planned.types.iter().filter(|t| !t.is_null());
-    let Some(mut common) = known.next().cloned() else { return Ok(DataType::Null) };
-    for other in known {
-        let is_text = crate::convert::is_text(&common) || crate::convert::is_text(other);
-        common = if is_text {
-            DataType::Utf8
-        } else {
-            datafusion::logical_expr::type_coercion::binary::comparison_coercion(&common, other)
-                .unwrap_or(DataType::Utf8)
-        };
-    }
-    Ok(common)
-}
-
 /// NULL if any is.
 fn extreme(call: &Call, greatest: bool) -> Result<ArrayRef> {
-    let as_returned = |i: usize| -> Result<ArrayRef> {
-        match call.returns {
-            DataType::Utf8 => Ok(Arc::new(call.text(i)?)),
-            _ => Ok(arrow::compute::cast(&call.array(i)?, &call.returns)?),
-        }
-    };
+    let as_returned = |i: usize| as_type(&call.array(i)?, &call.returns);
     let mut best = as_returned(0)?;
     for i in 1..call.len() {
         let next = as_returned(i)?;

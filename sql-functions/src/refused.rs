@@ -180,6 +180,22 @@ const REFUSED: &[(&[&str], &str)] = &[
         ],
         "it belongs to MySQL's own schemas",
     ),
+    (
+        &[
+            "all_match",
+            "any_match",
+            "array_filter",
+            "array_map",
+            "map_filter",
+            "transform_keys",
+            "transform_values",
+            "distinct_map_keys",
+            "map_concat",
+            "array_cum_sum",
+            "array_difference",
+        ],
+        "functions of arrays and maps that take functions are not supported",
+    ),
 ];
 
 /// Why a function is refused; `None` if it is not.

@@ -17,7 +17,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{labels, proven, session_functions, time_travel};
+use super::{labels, names, proven, session_functions, time_travel};
 use crate::catalog::{Catalogs, DEFAULT_CATALOG};
 use crate::session::{Session, SessionVariables};
 use crate::{Error, Result};
@@ -78,9 +78,8 @@ impl Planner {
             return Err(Error::UnknownVariable(name));
         }
         let state = self.state(session)?;
-        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
-        self.check_names(&state, &statement)?;
-        let unlimited = state.statement_to_plan(statement).await?;
+        self.check_names(&state, &statement(&query))?;
+        let unlimited = named(&state, query).await?;
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
         let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
         let fields = physical.schema();
@@ -160,6 +159,21 @@ impl Planner {
         }
         Ok(())
     }
+}
+
+fn statement(query: &ast::Query) -> DfStatement {
+    DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))))
+}
+
+/// The plan of a query whose columns are written in any case.
+async fn named(state: &SessionState, mut query: ast::Query) -> Result<LogicalPlan> {
+    for _ in 0..names::RESPELLED_MAX {
+        match state.statement_to_plan(statement(&query)).await {
+            Err(error) if names::respell(&mut query, &error) => {}
+            planned => return Ok(planned?),
+        }
+    }
+    Ok(state.statement_to_plan(statement(&query)).await?)
 }
 
 /// What of a session changes the meaning of a query.

@@ -73,7 +73,7 @@ fn common(planned: &Planned) -> Result<Kind> {
 }
 
 /// Digits before and after the point of an exact number.
-fn digits(data_type: &DataType) -> (i8, i8) {
+pub(crate) fn digits(data_type: &DataType) -> (i8, i8) {
     match data_type {
         DataType::Decimal128(p, s) => (*p as i8 - s, *s),
         DataType::Boolean | DataType::Null => (1, 0),

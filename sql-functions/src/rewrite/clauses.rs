@@ -1,8 +1,8 @@
 //! Clauses of a query that DataFusion drops, refuses or spells otherwise.
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, GroupByWithModifier, JoinConstraint, JoinOperator, Query, Select,
-    SelectItem, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Distinct, Expr, GroupByExpr, GroupByWithModifier, Ident, JoinConstraint, JoinOperator, Query,
+    Select, SelectItem, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -31,10 +31,24 @@ pub(super) fn select(select: &mut Select) -> Result<(), Refusal> {
     {
         return Err("SQL_CALC_FOUND_ROWS is not supported: ask for count(*)".into());
     }
+    label(select);
     group_by(select)?;
     joins(select);
     having(select);
     Ok(())
+}
+
+/// Names an expression by its text, as MySQL does: DataFusion would name it by the functions that it is rewritten to.
+fn label(select: &mut Select) {
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_)) {
+            continue;
+        }
+        let alias = Ident::with_quote('`', expr.to_string());
+        let expr = std::mem::replace(expr, Expr::value(Value::Null));
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
 }
 
 fn group_by(select: &mut Select) -> Result<(), Refusal> {

@@ -5,7 +5,8 @@
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ValueWithSpan, WindowType,
+    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions,
+    ValueWithSpan, WindowType,
 };
 
 use super::{Modes, Refusal, arguments, call, name, number, text, truth};
@@ -17,8 +18,12 @@ const RENAMED: &[(&str, &str)] = &[
     ("array_contains", "array_has"),
     ("array_contains_all", "array_has_all"),
     ("arrays_overlap", "array_has_any"),
-    ("cardinality", "array_length"),
+    ("array_generate", "generate_series"),
+    ("element_at", "array_element"),
+    ("map_from_arrays", "map"),
+    ("map_size", "cardinality"),
     ("ndv", "approx_distinct"),
+    ("split", "string_to_array"),
     ("std", "stddev_pop"),
     ("stddev", "stddev_pop"),
     ("variance", "var_pop"),
@@ -41,6 +46,7 @@ pub(super) fn expr(expr: &mut Expr, modes: &Modes) -> Result<(), Refusal> {
         return group_concat(function);
     }
     distinct(&name, function);
+    ordered(&name, function);
     hidden(&name, function, modes);
     // DataFusion labels what is called by an alias otherwise than what is not
     let renamed = RENAMED.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
@@ -127,6 +133,7 @@ fn plain(name: &str, function: &Function, modes: &Modes) -> Option<Expr> {
             })
         }
         ("mod", [a, b]) => Some(binary(a.clone(), BinaryOperator::Modulo, b.clone())),
+        ("positive", [a]) => Some(Expr::Nested(Box::new(a.clone()))),
         ("add", [a, b]) => Some(binary(a.clone(), BinaryOperator::Plus, b.clone())),
         ("subtract", [a, b]) => Some(binary(a.clone(), BinaryOperator::Minus, b.clone())),
         ("multiply", [a, b]) => Some(binary(a.clone(), BinaryOperator::Multiply, b.clone())),
@@ -200,6 +207,34 @@ fn distinct(name: &str, function: &mut Function) {
     if let FunctionArguments::List(list) = &mut function.args {
         list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
     }
+}
+
+/// `MAX_BY(a, b)` is the first `a` where `b` is ordered; percentiles are of what is ordered too.
+fn ordered(name: &str, function: &mut Function) {
+    let args: Vec<Expr> = arguments(function).unwrap_or_default().into_iter().cloned().collect();
+    let [value, by] = &args[..] else { return };
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let unnamed = |e: &Expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(e.clone()));
+    let order = |expr: &Expr, ascending| OrderByExpr {
+        expr: expr.clone(),
+        options: OrderByOptions { asc: Some(ascending), nulls_first: Some(false) },
+        with_fill: None,
+    };
+    let renamed = match name {
+        "max_by" | "min_by" => {
+            list.args = vec![unnamed(value)];
+            list.clauses = vec![FunctionArgumentClause::OrderBy(vec![order(by, name == "min_by")])];
+            function.filter = Some(Box::new(Expr::IsNotNull(Box::new(by.clone()))));
+            "first_value"
+        }
+        "percentile_approx" | "percentile_cont" => {
+            list.args = vec![unnamed(by)];
+            function.within_group = vec![order(value, true)];
+            if name == "percentile_cont" { name } else { "approx_percentile_cont" }
+        }
+        _ => return,
+    };
+    function.name = ObjectName::from(vec![Ident::new(renamed)]);
 }
 
 /// `GROUP_CONCAT(a, b ORDER BY c SEPARATOR ';')` is `string_agg(concat(a, b), ';' ORDER BY c)`.
