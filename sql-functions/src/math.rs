@@ -13,6 +13,7 @@ use crate::casts::rescale;
 use crate::common_type::{as_type, common_type};
 use crate::function::{At, Call, Definition, MANY, Planned, Returns};
 use crate::operators::arithmetic::{Kind, decimals, kind};
+use crate::operators::bits::bits;
 
 pub(crate) const FUNCTIONS: &[Definition] = &[
     Definition::new("round", 1..=2, Returns::By(rounded_type), |call| rounded(call, true))
@@ -63,12 +64,12 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
     }),
     Definition::new("conv", 3..=3, Returns::Text, conv),
     Definition::new("bin", 1..=1, Returns::Text, |call| {
-        let values = call.ints(0)?;
-        call.give_texts(|row| Some(format!("{:b}", values.at(row)?)))
+        let values = bits(call, 0)?;
+        call.give_texts(|row| Some(format!("{:b}", values[row]?)))
     }),
     Definition::new("oct", 1..=1, Returns::Text, |call| {
-        let values = call.ints(0)?;
-        call.give_texts(|row| Some(format!("{:o}", values.at(row)?)))
+        let values = bits(call, 0)?;
+        call.give_texts(|row| Some(format!("{:o}", values[row]?)))
     }),
     Definition::new("crc32", 1..=1, Returns::Unsigned, |call| {
         let values = call.bytes(0)?;

@@ -95,7 +95,7 @@ mod tests {
     fn columns_are_found_in_any_case() {
         assert_eq!(
             respelled(&["UserId", "b"]).as_deref(),
-            Some("SELECT `UserId`, t.`UserId` AS x, 'userid' FROM userid AS t WHERE `UserId` > 1")
+            Some("SELECT `UserId`, t.`UserId` AS x, 'userid' FROM userid t WHERE `UserId` > 1")
         );
         assert_eq!(respelled(&["b"]), None);
         assert_eq!(respelled(&["UserId", "USERID"]), None);

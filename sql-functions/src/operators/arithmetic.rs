@@ -131,7 +131,11 @@ fn whole_type(planned: &Planned) -> Result<DataType> {
 }
 
 fn rest_type(planned: &Planned) -> Result<DataType> {
-    let kind = common(planned)?;
+    let kind = match common(planned)? {
+        // the sign is that of the dividend
+        Kind::Signed | Kind::Unsigned => kind(&planned.types[0])?,
+        other => other,
+    };
     let Kind::Decimal(..) = kind else { return Ok(plain(kind)) };
     let ((w1, s1), (w2, s2)) = (digits(&planned.types[0]), digits(&planned.types[1]));
     decimal(w1.max(w2), s1.max(s2))
@@ -174,7 +178,12 @@ fn exact(
             let (left, right) = (call.doubles(0)?, call.doubles(1)?);
             let result = kernel(&left, &right)?;
             let values = result.as_primitive::<arrow::datatypes::Float64Type>();
-            match values.iter().flatten().any(|v| !v.is_finite()) {
+            // what was no number before may stay none: MySQL has no such values, files have
+            let overflows = |row: usize| {
+                let was_finite = |of: &Float64Array| of.is_valid(row) && of.value(row).is_finite();
+                was_finite(&left) && was_finite(&right) && !values.value(row).is_finite()
+            };
+            match (0..call.rows).any(overflows) {
                 true => exec_err!("DOUBLE value is out of range in '{operator}'"),
                 false => Ok(result),
             }

@@ -43,7 +43,7 @@ fn shift(value: u64, by: u64, checked: fn(u64, u32) -> Option<u64>) -> u64 {
 }
 
 /// The 64 bits of a value.
-fn bits(call: &Call, argument: usize) -> Result<Vec<Option<u64>>> {
+pub(crate) fn bits(call: &Call, argument: usize) -> Result<Vec<Option<u64>>> {
     let array = call.array(argument)?;
     Ok(match array.data_type() {
         DataType::UInt64 => array.as_primitive::<UInt64Type>().iter().collect(),

@@ -79,6 +79,12 @@ pub(crate) fn operands(left: Expr, right: Expr, schema: &DFSchema) -> Result<(Ex
             let left = if kind(&l) == Kind::Truth { number(left) } else { left };
             with_text(left, right)?
         }
+        (Kind::Number, Kind::Number) if l.is_floating() && is_decimal(&r) => {
+            (left, cast(right, DataType::Float64))
+        }
+        (Kind::Number, Kind::Number) if is_decimal(&l) && r.is_floating() => {
+            (cast(left, DataType::Float64), right)
+        }
         (Kind::Truth, Kind::Number) => (number(left), right),
         (Kind::Number, Kind::Truth) => (left, number(right)),
         (Kind::Moment, Kind::Text) => with_moment(left, right, &l)?,
@@ -93,6 +99,10 @@ pub(crate) fn operands(left: Expr, right: Expr, schema: &DFSchema) -> Result<(Ex
         }
         _ => (left, right),
     })
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
 }
 
 /// A number and a text: a constant text that is a number in full stays exact, others are doubles.

@@ -17,15 +17,18 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr,
+};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, binary_expr};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::function::{Call, Definition, Returns};
+use crate::function::{Call, Definition, Planned, Returns};
 use crate::{convert, udf};
 
 pub(crate) const FUNCTIONS: &[Definition] = &[
     Definition::new("truth", 1..=1, Returns::Bool, truth),
+    Definition::new("number_of", 1..=1, Returns::By(number_type), number_of),
     Definition::new("json_member_of", 2..=2, Returns::Bool, crate::json::member_of),
 ];
 
@@ -61,6 +64,33 @@ impl ExprPlanner for Operators {
             | BinaryOperator::Spaceship => compare::plan(expr, schema),
             _ => Ok(PlannerResult::Original(expr)),
         }
+    }
+
+    fn plan_aggregate(
+        &self,
+        mut expr: RawAggregateExpr,
+    ) -> Result<PlannerResult<RawAggregateExpr>> {
+        if ["sum", "avg"].contains(&expr.func.name()) && expr.args.len() == 1 {
+            expr.args = vec![udf("number_of")?.call(expr.args)];
+        }
+        Ok(PlannerResult::Original(expr))
+    }
+}
+
+/// The number that is added up: a truth value is 0 or 1, a text what it begins with.
+fn number_type(planned: &Planned) -> Result<DataType> {
+    Ok(match &planned.types[0] {
+        DataType::Boolean => DataType::Int64,
+        text if convert::is_text(text) => DataType::Float64,
+        other => other.clone(),
+    })
+}
+
+fn number_of(call: &Call) -> Result<ArrayRef> {
+    match &call.returns {
+        DataType::Float64 => Ok(Arc::new(call.doubles(0)?)),
+        DataType::Int64 => Ok(Arc::new(call.ints(0)?)),
+        _ => call.array(0),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, plan_err};
 use datafusion::config::ConfigOptions;
@@ -17,6 +17,8 @@ use datafusion::scalar::ScalarValue;
 
 use super::compare::operands;
 use crate::common_type::{common_type, converted};
+use crate::convert::is_text;
+use crate::udf;
 
 /// Runs before DataFusion's own rule of types.
 #[derive(Debug)]
@@ -64,6 +66,13 @@ fn changed(expr: Expr, schema: &DFSchema, zone: Option<&str>) -> Result<Transfor
             let binary = Expr::BinaryExpr(binary);
             Ok(if is_changed { Transformed::yes(binary) } else { Transformed::no(binary) })
         }
+        Expr::Like(mut like) => match like.expr.get_type(schema)? {
+            t if is_text(&t) || t.is_null() => Ok(Transformed::no(Expr::Like(like))),
+            _ => {
+                *like.expr = udf("cast_char")?.call(vec![std::mem::take(like.expr.as_mut())]);
+                Ok(Transformed::yes(Expr::Like(like)))
+            }
+        },
         Expr::InList(mut list) => {
             for item in &mut list.list {
                 if let Some(instant) = instant(&list.expr, item, schema, zone)? {
@@ -73,13 +82,13 @@ fn changed(expr: Expr, schema: &DFSchema, zone: Option<&str>) -> Result<Transfor
             in_list(list, schema)
         }
         Expr::Case(case) => branches(searched(case, schema)?, schema),
-        Expr::AggregateFunction(mut sum) if sum.func.name() == "sum" => {
-            let is_wide = widen(&mut sum.params.args, schema);
+        Expr::AggregateFunction(mut sum) if is_of_numbers(sum.func.name()) => {
+            let is_wide = widen(sum.func.name() == "sum", &mut sum.params.args, schema)?;
             let sum = Expr::AggregateFunction(sum);
             Ok(if is_wide { Transformed::yes(sum) } else { Transformed::no(sum) })
         }
-        Expr::WindowFunction(mut sum) if sum.fun.name() == "sum" => {
-            let is_wide = widen(&mut sum.params.args, schema);
+        Expr::WindowFunction(mut sum) if is_of_numbers(sum.fun.name()) => {
+            let is_wide = widen(sum.fun.name() == "sum", &mut sum.params.args, schema)?;
             let sum = Expr::WindowFunction(sum);
             Ok(if is_wide { Transformed::yes(sum) } else { Transformed::no(sum) })
         }
@@ -143,16 +152,27 @@ fn branches(case: Transformed<Case>, schema: &DFSchema) -> Result<Transformed<Ex
     Ok(Transformed::yes(Expr::Case(case)))
 }
 
-/// Makes what is summed a DECIMAL, as the sum is to MySQL.
-fn widen(args: &mut [Expr], schema: &DFSchema) -> bool {
+fn is_of_numbers(aggregate: &str) -> bool {
+    ["sum", "avg"].contains(&aggregate)
+}
+
+/// Makes what is summed a number, and a whole one a DECIMAL, as the sum is to MySQL.
+fn widen(sums: bool, args: &mut [Expr], schema: &DFSchema) -> Result<bool> {
     let mut is_wide = false;
     for arg in args {
-        if matches!(arg.get_type(schema), Ok(DataType::Int64 | DataType::UInt64)) {
+        if let Expr::ScalarFunction(number) = arg
+            && number.func.name() == "number_of"
+            && number.args[0].get_type(schema)?.is_numeric()
+        {
+            *arg = std::mem::take(&mut number.args[0]);
+            is_wide = true;
+        }
+        if sums && matches!(arg.get_type(schema)?, DataType::Int64 | DataType::UInt64) {
             *arg = cast(std::mem::take(arg), DataType::Decimal128(20, 0));
             is_wide = true;
         }
     }
-    is_wide
+    Ok(is_wide)
 }
 
 fn is_comparison(operator: Operator) -> bool {
@@ -178,7 +198,7 @@ fn instant(
     zone: Option<&str>,
 ) -> Result<Option<Expr>> {
     let Expr::Literal(value, _) = text else { return Ok(None) };
-    let (Some(Some(written)), Ok(DataType::Timestamp(_, Some(of)))) =
+    let (Some(Some(written)), Ok(DataType::Timestamp(unit, Some(of)))) =
         (value.try_as_str(), with.get_type(schema))
     else {
         return Ok(None);
@@ -187,7 +207,16 @@ fn instant(
         return plan_err!("Incorrect DATETIME value: '{written}'");
     };
     let micros = read.micros - crate::convert::offset_micros(zone.unwrap_or("UTC"))?;
-    Ok(Some(lit(ScalarValue::TimestampMicrosecond(Some(micros), Some(of)))))
+    // in the unit of the column, so that files are still pruned by it
+    Ok(Some(lit(match unit {
+        TimeUnit::Second if micros % 1_000_000 == 0 => {
+            ScalarValue::TimestampSecond(Some(micros / 1_000_000), Some(of))
+        }
+        TimeUnit::Second | TimeUnit::Millisecond if micros % 1_000 == 0 => {
+            ScalarValue::TimestampMillisecond(Some(micros / 1_000), Some(of))
+        }
+        _ => ScalarValue::TimestampMicrosecond(Some(micros), Some(of)),
+    })))
 }
 
 fn in_list(list: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {

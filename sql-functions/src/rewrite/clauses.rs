@@ -31,11 +31,31 @@ pub(super) fn select(select: &mut Select) -> Result<(), Refusal> {
     {
         return Err("SQL_CALC_FOUND_ROWS is not supported: ask for count(*)".into());
     }
+    dual(select);
     label(select);
     group_by(select)?;
     joins(select);
     having(select);
     Ok(())
+}
+
+/// `FROM DUAL` is no table.
+fn dual(select: &mut Select) {
+    let is_dual = |factor: &TableFactor| match factor {
+        TableFactor::Table { name, .. } => match &name.0[..] {
+            [part] => part
+                .as_ident()
+                .is_some_and(|i| i.quote_style.is_none() && i.value.eq_ignore_ascii_case("dual")),
+            _ => false,
+        },
+        _ => false,
+    };
+    if let [table] = &select.from[..]
+        && table.joins.is_empty()
+        && is_dual(&table.relation)
+    {
+        select.from.clear();
+    }
 }
 
 /// Names an expression by its text, as MySQL does: DataFusion would name it by the functions that it is rewritten to.

@@ -141,8 +141,12 @@ pub(super) fn after(expr: &mut Expr, modes: &Modes) -> Result<(), Refusal> {
             *expr = call("locate", vec![take(value), take(r#in)]);
         }
         Expr::Substring { expr: value, substring_from, substring_for, .. } => {
-            let mut args = vec![take(value)];
-            args.push(substring_from.as_mut().map_or_else(|| number(1), |e| take(e)));
+            let Some(from) = substring_from else {
+                return Err(
+                    "Incorrect parameter count in the call to native function 'substring'".into()
+                );
+            };
+            let mut args = vec![take(value), take(from)];
             args.extend(substring_for.as_mut().map(|e| take(e)));
             *expr = call("substring", args);
         }

@@ -47,6 +47,7 @@ pub(super) fn expr(expr: &mut Expr, modes: &Modes) -> Result<(), Refusal> {
     }
     distinct(&name, function);
     ordered(&name, function);
+    count_of_several(&name, function);
     hidden(&name, function, modes);
     // DataFusion labels what is called by an alias otherwise than what is not
     let renamed = RENAMED.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
@@ -207,6 +208,25 @@ fn distinct(name: &str, function: &mut Function) {
     if let FunctionArguments::List(list) = &mut function.args {
         list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
     }
+}
+
+/// `COUNT(DISTINCT a, b)` counts the different pairs without NULLs.
+fn count_of_several(name: &str, function: &mut Function) {
+    let args: Vec<Expr> = arguments(function).unwrap_or_default().into_iter().cloned().collect();
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    if name != "count" || args.len() < 2 || !is_distinct || function.filter.is_some() {
+        return;
+    }
+    let whole =
+        args.iter().map(|arg| Expr::IsNotNull(Box::new(Expr::Nested(Box::new(arg.clone())))));
+    let and = |left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::And,
+        right: Box::new(right),
+    };
+    function.filter = whole.reduce(and).map(Box::new);
+    list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(call("struct", args)))];
 }
 
 /// `MAX_BY(a, b)` is the first `a` where `b` is ordered; percentiles are of what is ordered too.
