@@ -6,7 +6,7 @@ TESTS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo chaos test test-unit test-compose test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
+.PHONY: help demo chaos test test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,6 +32,9 @@ test-compose: setup-lab setup-clients ## docker/compose.yaml as plain processes,
 	@docker/setup
 	@MILLRACE_ROOT_PASSWORD=test-compose docker/as-processes "$${CARGO_TARGET_DIR:-target}/debug/millrace" \
 		"$$(integration-tests/lab/fetch.sh)" docker/check "$${CARGO_TARGET_DIR:-target}/debug/checker"
+
+test-dialect: ## 2,000 generated expressions, answered here and by a MariaDB (SEED=n, EXPRESSIONS=n)
+	@sql-functions/tests/dialect/run
 
 test-simulation: ## reads in simulated time, one run per seed (SEED=n replays one, SEEDS=n runs so many)
 	cargo test --manifest-path simulation/Cargo.toml

@@ -79,7 +79,8 @@ impl Engine {
         );
         let worker = Worker::from_session_builder(sessions).with_runtime_env(Arc::clone(&runtime));
         // the inner planner first: the distributed one wraps what is there
-        let mut builder = SessionStateBuilder::new_with_default_features()
+        let builder = SessionStateBuilder::new_with_default_features();
+        let mut builder = sessions::with_functions(builder)
             .with_runtime_env(runtime)
             .with_query_planner(Arc::new(DecodedPlanPlanner))
             .with_distributed_planner()

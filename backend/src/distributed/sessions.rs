@@ -88,7 +88,9 @@ impl WorkerSessions {
         channels: Channels,
         statements: Arc<Statements>,
     ) -> Self {
-        let template = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime);
+        let template = with_functions(
+            SessionStateBuilder::new_with_default_features().with_runtime_env(runtime),
+        );
         Self { template: Arc::new(template.build()), caches, codec, channels, statements }
     }
 }
@@ -116,6 +118,13 @@ impl WorkerSessionBuilder for WorkerSessions {
     }
 }
 
+/// Adds the functions that plans name and DataFusion lacks or has otherwise.
+pub(super) fn with_functions(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    // later ones of a name replace earlier ones
+    builder.scalar_functions().get_or_insert_default().extend(sql_functions::functions());
+    builder
+}
+
 /// A copy of a task's plan that shares nothing with others. Tasks in the home process are handed the home's own plan objects:
 /// two of one stage would fill one dynamic filter.
 fn detach(event: WorkerPlanRewriteEvent) -> Result<WorkerPlanRewriteEventResponse> {
@@ -125,7 +134,7 @@ fn detach(event: WorkerPlanRewriteEvent) -> Result<WorkerPlanRewriteEventRespons
         &codec,
         &DeduplicatingProtoConverter::default(),
     )?;
-    let state = SessionStateBuilder::new_with_default_features()
+    let state = with_functions(SessionStateBuilder::new_with_default_features())
         .with_config(event.session_config.clone())
         .build();
     let plan = physical_plan_from_bytes_with_proto_converter(

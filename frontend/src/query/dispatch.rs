@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use union_read::UnionReadCodec;
 
 use super::plan::Plan;
-use super::{Answer, Rows};
+use super::{Answer, Rows, hints};
 use crate::config::FrontendSection;
 use crate::session::Session;
 use crate::{Error, Frontend, Result, read_points};
@@ -31,6 +31,20 @@ const BEFORE_RETRY: Duration = Duration::from_millis(100);
 /// If a backend or the read point is lost before the first rows are handed on, the statement is planned again, at a new read point and
 /// on the backends that are left, `frontend.statement_retries_max` times within its time.
 pub async fn query(
+    frontend: &Frontend,
+    session: &mut Session,
+    query: &ast::Query,
+    stop: &CancellationToken,
+) -> Result<Answer> {
+    let Some(mut hinted) = hints::session(session, query)? else {
+        return answer(frontend, session, query, stop).await;
+    };
+    let answer = answer(frontend, &mut hinted, query, stop).await;
+    session.read_points = hinted.read_points;
+    answer
+}
+
+async fn answer(
     frontend: &Frontend,
     session: &mut Session,
     query: &ast::Query,

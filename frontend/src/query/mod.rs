@@ -2,16 +2,18 @@
 //!
 //! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
 //! * [`time_travel`]: `AS OF` → names of tables
-//! * [`plan`]: query → physical plan at a read point; [`labels`], [`session_functions`], `proven` beside it
+//! * [`plan`]: query → physical plan at a read point; [`labels`], [`names`], [`session_functions`], `proven` beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
-//! * [`settings`]: `SET`, `USE`
+//! * [`settings`], [`hints`]: `SET`, `USE`, `/*+ SET_VAR() */`
 
 pub mod create_table;
 pub mod dispatch;
 pub mod explain;
+pub mod hints;
 pub mod labels;
 pub mod metadata;
+pub mod names;
 pub mod parse;
 pub mod plan;
 mod proven;

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::ast::{self, Expr};
-use datafusion::sql::sqlparser::dialect::MySqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use sql_functions::dialect::MillraceDialect;
 
 use super::statement::{Assignment, SetValue, Statement};
 use super::tokens::{self, Cursor, is_word};
@@ -149,7 +149,7 @@ fn query(tokens: &[TokenWithSpan]) -> Result<Box<ast::Query>> {
 }
 
 fn parser(tokens: &[TokenWithSpan]) -> Parser<'static> {
-    Parser::new(&MySqlDialect {})
+    Parser::new(&MillraceDialect)
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens.to_vec())
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList};
-use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
@@ -18,7 +17,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{labels, proven, session_functions, time_travel};
+use super::{labels, names, proven, session_functions, time_travel};
 use crate::catalog::{Catalogs, DEFAULT_CATALOG};
 use crate::session::{Session, SessionVariables};
 use crate::{Error, Result};
@@ -56,12 +55,12 @@ impl Planner {
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(false);
         let options = config.options_mut();
-        options.sql_parser.dialect = Dialect::MySQL;
-        options.sql_parser.default_null_ordering = "nulls_min".into();
+        sql_functions::configure(options);
         // A plan with this operator cannot be sent: a scalar subquery would be left without its
         // surroundings.
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         let builder = SessionStateBuilder::new_with_default_features().with_config(config);
+        let builder = builder.with_analyzer_rules(sql_functions::analyzer_rules());
         let mut template = builder.with_physical_optimizer_rules(proven::rules()).build();
         sql_functions::register(&mut template)?;
         Ok(Self { template, catalogs })
@@ -72,16 +71,15 @@ impl Planner {
         let written = query;
         let mut query = query.clone();
         labels::make_unique(&mut query);
-        sql_functions::rewrite(&mut query);
+        sql_functions::rewrite(&mut query, &modes(session)).map_err(Error::Unsupported)?;
         session_functions::replace(&mut query, session);
         time_travel::resolve(&mut query, &session.zone())?;
         if let Some(name) = session_functions::unknown_variable(&query, session) {
             return Err(Error::UnknownVariable(name));
         }
         let state = self.state(session)?;
-        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
-        self.check_names(&state, &statement)?;
-        let unlimited = state.statement_to_plan(statement).await?;
+        self.check_names(&state, &statement(&query))?;
+        let unlimited = named(&state, query).await?;
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
         let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
         let fields = physical.schema();
@@ -160,6 +158,31 @@ impl Planner {
             }
         }
         Ok(())
+    }
+}
+
+fn statement(query: &ast::Query) -> DfStatement {
+    DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))))
+}
+
+/// The plan of a query whose columns are written in any case.
+async fn named(state: &SessionState, mut query: ast::Query) -> Result<LogicalPlan> {
+    for _ in 0..names::RESPELLED_MAX {
+        match state.statement_to_plan(statement(&query)).await {
+            Err(error) if names::respell(&mut query, &error) => {}
+            planned => return Ok(planned?),
+        }
+    }
+    Ok(state.statement_to_plan(statement(&query)).await?)
+}
+
+/// What of a session changes the meaning of a query.
+fn modes(session: &Session) -> sql_functions::Modes {
+    let sql_mode = session.variables.text("sql_mode").to_uppercase();
+    let has = |mode: &str| sql_mode.split(',').any(|set| set.trim() == mode);
+    sql_functions::Modes {
+        pipes_as_concat: has("PIPES_AS_CONCAT") || has("ANSI"),
+        zone: session.zone(),
     }
 }
 

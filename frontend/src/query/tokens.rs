@@ -1,32 +1,42 @@
 //! A cursor over the tokens of a text, for the statements that sqlparser does not know or reads
 //! loosely.
 
-use datafusion::sql::sqlparser::dialect::MySqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+use sql_functions::dialect::MillraceDialect;
 
 use crate::{Error, Result};
 
 /// The longest statement text, in bytes, whatever `max_allowed_packet` allows.
 pub const STATEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Splits a text into its statements' tokens, without white space, comments and empty statements.
+/// Splits a text into its statements' tokens, without white space, comments that are no hints and empty statements.
 pub fn statements(sql: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
     if sql.len() > STATEMENT_BYTES_MAX {
         return Err(Error::Syntax(format!("statement is longer than {STATEMENT_BYTES_MAX} bytes")));
     }
-    let tokens = Tokenizer::new(&MySqlDialect {}, sql)
+    let tokens = Tokenizer::new(&MillraceDialect, sql)
         .tokenize_with_location()
         .map_err(|e| Error::Syntax(e.to_string()))?;
     let mut all = vec![vec![]];
     for token in tokens {
         match token.token {
             Token::SemiColon => all.push(vec![]),
+            Token::Whitespace(Whitespace::MultiLineComment(ref comment))
+                if comment.trim_start().starts_with('+') && after_select(&all) =>
+            {
+                all.last_mut().expect("invariant: never empty").push(token);
+            }
             Token::Whitespace(_) | Token::EOF => {}
             _ => all.last_mut().expect("invariant: never empty").push(token),
         }
     }
     all.retain(|tokens| !tokens.is_empty());
     Ok(all)
+}
+
+/// Whether the last word was `SELECT`: comments after it may be hints.
+fn after_select(all: &[Vec<TokenWithSpan>]) -> bool {
+    all.last().and_then(|tokens| tokens.last()).is_some_and(|last| is_word(&last.token, "SELECT"))
 }
 
 /// Reads tokens from left to right.

@@ -1,0 +1,203 @@
+//! TIME, seconds since 1970, zones. A TIME that a function makes is a text, `HH:MM:SS`: Arrow's ends at midnight, MySQL's at 838:59:59.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::exec_err;
+use datafusion::error::Result;
+
+use crate::calendar::{SECOND, moment_text, read, read_time, time_text};
+use crate::casts::times;
+use crate::convert::{is_text, offset_seconds};
+use crate::function::{At, Call, Definition, Planned, Returns};
+
+/// MySQL's largest TIME, in seconds.
+const TIME_MAX: i64 = 838 * 3600 + 59 * 60 + 59;
+
+pub(crate) const FUNCTIONS: &[Definition] = &[
+    Definition::new("sec_to_time", 1..=1, Returns::Text, |call| {
+        let values = call.doubles(0)?;
+        let digits = if call.array(0)?.data_type().is_integer() { 0 } else { 6 };
+        call.give_texts(|row| {
+            let seconds = values.at(row)?.clamp(-TIME_MAX as f64, TIME_MAX as f64);
+            Some(time_text((seconds * 1e6).round() as i64, digits))
+        })
+    }),
+    Definition::new("time_to_sec", 1..=1, Returns::Int, |call| {
+        let values = times(call, 0)?;
+        call.give_ints(|row| Some(values[row]? / SECOND))
+    }),
+    Definition::new("maketime", 3..=3, Returns::Text, |call| {
+        let (hours, minutes, seconds) = (call.ints(0)?, call.ints(1)?, call.doubles(2)?);
+        let digits = if call.array(2)?.data_type().is_integer() { 0 } else { 6 };
+        call.give_texts(|row| {
+            let (hour, minute, second) = (hours.at(row)?, minutes.at(row)?, seconds.at(row)?);
+            if !(0..60).contains(&minute) || !(0.0..60.0).contains(&second) {
+                return None;
+            }
+            let size = hour.unsigned_abs().min(839) as i64 * 3600 + minute * 60;
+            let micros = (size * SECOND + (second * 1e6).round() as i64).min(TIME_MAX * SECOND);
+            Some(time_text(if hour < 0 { -micros } else { micros }, digits))
+        })
+    }),
+    Definition::new("timediff", 2..=2, Returns::Text, timediff),
+    Definition::new("addtime", 2..=2, Returns::By(added_type), |call| added(call, 1)),
+    Definition::new("subtime", 2..=2, Returns::By(added_type), |call| added(call, -1)),
+    Definition::new("unix_timestamp", 2..=3, Returns::By(seconds_type), unix_timestamp),
+    Definition::new("from_unixtime", 2..=3, Returns::By(from_type), from_unixtime),
+    Definition::new("convert_tz", 3..=3, Returns::By(|p| Ok(moment_like(&p.types[0]))), convert_tz),
+    Definition::new("timestamp", 1..=2, Returns::By(|p| Ok(moment_like(&p.types[0]))), |call| {
+        let moments = call.moments(0)?;
+        let later = if call.len() > 1 { times(call, 1)? } else { vec![Some(0); call.rows] };
+        call.give_moments(|row| moments.at(row)?.checked_add(later[row]?))
+    }),
+];
+
+/// Both are moments or both are times.
+fn timediff(call: &Call) -> Result<ArrayRef> {
+    let sides = (0..2).map(|i| side(call, i)).collect::<Result<Vec<_>>>()?;
+    call.give_texts(|row| {
+        let ((a, a_date), (b, b_date)) = (sides[0][row]?, sides[1][row]?);
+        if a_date != b_date {
+            return None;
+        }
+        let micros = (a - b).clamp(-TIME_MAX * SECOND, TIME_MAX * SECOND);
+        Some(time_text(micros, if micros % SECOND == 0 { 0 } else { 6 }))
+    })
+}
+
+/// Microseconds, and whether they are of a date.
+fn side(call: &Call, argument: usize) -> Result<Vec<Option<(i64, bool)>>> {
+    let array = call.array(argument)?;
+    if is_text(array.data_type()) {
+        let texts = call.text(argument)?;
+        let each = |text: Option<&str>| {
+            let text = text?;
+            match text.trim_start_matches('-').contains('-') {
+                true => Some((read(text)?.micros, true)),
+                false => Some((read_time(text)?.0, false)),
+            }
+        };
+        return Ok(texts.iter().map(each).collect());
+    }
+    match array.data_type() {
+        DataType::Time32(_) | DataType::Time64(_) => {
+            Ok(times(call, argument)?.into_iter().map(|t| Some((t?, false))).collect())
+        }
+        _ => Ok(call.moments(argument)?.iter().map(|m| Some((m?, true))).collect()),
+    }
+}
+
+fn added_type(planned: &Planned) -> Result<DataType> {
+    Ok(match &planned.types[0] {
+        DataType::Timestamp(..) | DataType::Date32 => {
+            DataType::Timestamp(TimeUnit::Microsecond, None)
+        }
+        _ => DataType::Utf8,
+    })
+}
+
+fn added(call: &Call, sign: i64) -> Result<ArrayRef> {
+    let (left, right) = (side(call, 0)?, times(call, 1)?);
+    let sum = |row: usize| left[row]?.0.checked_add(sign * right[row]?);
+    if call.returns != DataType::Utf8 {
+        return call.give_moments(sum);
+    }
+    call.give_texts(|row| {
+        let micros = sum(row)?;
+        let digits = if micros % SECOND == 0 { 0 } else { 6 };
+        match left[row]?.1 {
+            true => crate::convert::is_in_range(micros).then(|| moment_text(micros, digits)),
+            false => Some(time_text(micros.clamp(-TIME_MAX * SECOND, TIME_MAX * SECOND), digits)),
+        }
+    })
+}
+
+fn moment_like(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Second, _) | DataType::Date32 => {
+            DataType::Timestamp(TimeUnit::Second, None)
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            DataType::Timestamp(TimeUnit::Millisecond, None)
+        }
+        DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        _ => DataType::Timestamp(TimeUnit::Second, None),
+    }
+}
+
+/// The zone is the first argument of these two: that of the session, put there while the statement is planned.
+fn zone(call: &Call) -> Result<i64> {
+    let zones = call.text(0)?;
+    match zones.iter().next().flatten().map(|zone| (zone, offset_seconds(zone))) {
+        Some((_, Some(seconds))) => Ok(seconds),
+        Some((zone, None)) => exec_err!("Unknown or incorrect time zone: '{zone}'"),
+        None => Ok(0),
+    }
+}
+
+fn seconds_type(planned: &Planned) -> Result<DataType> {
+    Ok(match &planned.types[1] {
+        DataType::Timestamp(TimeUnit::Millisecond, _) => DataType::Decimal128(17, 3),
+        DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => {
+            DataType::Decimal128(20, 6)
+        }
+        _ => DataType::Int64,
+    })
+}
+
+fn unix_timestamp(call: &Call) -> Result<ArrayRef> {
+    let offset = zone(call)? * SECOND;
+    let moments = if call.len() > 2 {
+        let (texts, formats) = (call.text(1)?, call.text(2)?);
+        (0..call.rows).map(|row| super::format::parsed(texts.at(row)?, formats.at(row)?)).collect()
+    } else {
+        call.moments(1)?
+    };
+    let since = |row: usize| Some((moments.at(row)? - offset).max(0));
+    match call.returns {
+        DataType::Decimal128(precision, scale) => {
+            let unit = 10i64.pow(6 - scale.unsigned_abs() as u32);
+            let values: arrow::array::Decimal128Array =
+                (0..call.rows).map(|row| Some(i128::from(since(row)? / unit))).collect();
+            Ok(std::sync::Arc::new(values.with_precision_and_scale(precision, scale)?))
+        }
+        _ => call.give_ints(|row| Some(since(row)? / SECOND)),
+    }
+}
+
+fn from_type(planned: &Planned) -> Result<DataType> {
+    Ok(match (planned.types.len(), &planned.types[1]) {
+        (3, _) => DataType::Utf8,
+        (_, t) if t.is_integer() || t.is_null() => DataType::Timestamp(TimeUnit::Second, None),
+        _ => DataType::Timestamp(TimeUnit::Microsecond, None),
+    })
+}
+
+fn from_unixtime(call: &Call) -> Result<ArrayRef> {
+    const SECONDS_MAX: f64 = 32_536_771_199.0;
+    let offset = zone(call)? * SECOND;
+    let seconds = call.doubles(1)?;
+    let micros = |row: usize| {
+        let seconds = seconds.at(row).filter(|s| (0.0..=SECONDS_MAX).contains(s))?;
+        Some((seconds * 1e6).round() as i64 + offset)
+    };
+    if call.len() > 2 {
+        let formats = call.text(2)?;
+        return call.give_texts(|row| Some(super::format::written(micros(row)?, formats.at(row)?)));
+    }
+    call.give_moments(micros)
+}
+
+/// Between zones of fixed offsets; one that is known by name alone is refused, never NULL: MySQL's NULL is a missing table of zones.
+fn convert_tz(call: &Call) -> Result<ArrayRef> {
+    let (moments, from, to) = (call.moments(0)?, call.text(1)?, call.text(2)?);
+    for zone in from.iter().chain(to.iter()).flatten() {
+        if offset_seconds(zone).is_none() && zone.contains('/') {
+            return exec_err!("CONVERT_TZ knows offsets as '+08:00' and UTC, not '{zone}'");
+        }
+    }
+    call.give_moments(|row| {
+        let (from, to) = (offset_seconds(from.at(row)?)?, offset_seconds(to.at(row)?)?);
+        Some(moments.at(row)? + (to - from) * SECOND)
+    })
+}
