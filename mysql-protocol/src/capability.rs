@@ -60,7 +60,13 @@ pub const SERVER: u32 = LONG_PASSWORD
     | PLUGIN_AUTH_LENENC
     | DEPRECATE_EOF;
 
+/// Status: `BEGIN` was said and no end of it.
+pub const STATUS_IN_TRANSACTION: u16 = 1;
 /// Status: every statement is its own transaction.
 pub const STATUS_AUTOCOMMIT: u16 = 2;
 /// Status: another result follows.
 pub const STATUS_MORE_RESULTS: u16 = 8;
+/// Status: rows are to be fetched from a cursor.
+pub const STATUS_CURSOR_EXISTS: u16 = 0x40;
+/// Status: the cursor has no more rows.
+pub const STATUS_LAST_ROW_SENT: u16 = 0x80;

@@ -76,6 +76,7 @@ pub struct Connection<S> {
     sequence: u8,
     capabilities: u32,
     multi_statements: bool,
+    status: u16,
     logged_in: bool,
     salt: [u8; crate::auth::SALT],
     packet_bytes_max: usize,
@@ -101,6 +102,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Switches that, as COM_SET_OPTION asks.
     pub fn set_multi_statements(&mut self, on: bool) {
         self.multi_statements = on;
+    }
+
+    /// Sets the flags that tell of the session, for the packets that end columns and rows.
+    pub fn set_status(&mut self, status: u16) {
+        self.status = status;
     }
 
     /// The next command; `None` when the client has gone.
@@ -200,13 +206,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// The end of column definitions or of rows, for clients that do without EOF packets or want them.
-    fn put_eof(&mut self, status: u16) {
-        let ok = Ok { status, ..Ok::default() };
+    fn put_eof(&mut self, flags: u16, warnings: u16) {
+        let status = self.status | flags;
+        let ok = Ok { status, warnings, ..Ok::default() };
         if self.deprecate_eof() {
             self.put(|out| out.extend_from_slice(&ok_payload(0xfe, &ok)));
         } else {
             self.put(|out| {
-                out.extend_from_slice(&[0xfe, 0, 0]);
+                out.push(0xfe);
+                out.extend_from_slice(&warnings.to_le_bytes());
                 out.extend_from_slice(&status.to_le_bytes());
             });
         }
@@ -224,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             self.put(|out| column.put(out));
         }
         if !self.deprecate_eof() {
-            self.put_eof(cap::STATUS_AUTOCOMMIT);
+            self.put_eof(0, 0);
         }
     }
 
@@ -256,10 +264,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.flush().await
     }
 
-    /// Ends a result.
-    pub async fn finish_result(&mut self, status: u16) -> Result<()> {
-        self.put_eof(status);
+    /// Ends a result, with flags beside those of the session.
+    pub async fn finish_result(&mut self, flags: u16, warnings: u16) -> Result<()> {
+        self.put_eof(flags, warnings);
         self.flush().await
+    }
+
+    /// Answers that a cursor is open: its columns. Clients of both kinds want one packet behind them that says so.
+    pub async fn open_cursor(&mut self, columns: &[Column], warnings: u16) -> Result<()> {
+        self.put(|out| put_lenenc(out, columns.len() as u64));
+        for column in columns {
+            self.put(|out| column.put(out));
+        }
+        self.put_eof(cap::STATUS_CURSOR_EXISTS, warnings);
+        self.flush().await
+    }
+
+    /// Answers COM_FIELD_LIST: columns, none of which has a default.
+    pub async fn field_list(&mut self, columns: &[Column]) -> Result<()> {
+        for column in columns {
+            self.put(|out| {
+                column.put(out);
+                out.push(0xfb);
+            });
+        }
+        self.finish_result(0, 0).await
     }
 
     /// Answers COM_STMT_PREPARE.

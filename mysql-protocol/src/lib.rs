@@ -11,7 +11,7 @@
 //! Everything but `connection` and `tls` is without I/O. Lengths are checked before they are allocated; nothing that a
 //! client sends can panic.
 //!
-//! Absent on purpose: SQL, sessions, users, compression, cursors, LOCAL INFILE.
+//! Absent on purpose: SQL, sessions, users, compression, LOCAL INFILE.
 //!
 //! Source: MySQL 8.0 "Client/Server Protocol" (MySQL Server Doxygen documentation).
 

@@ -9,7 +9,6 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
-use mysql_protocol::capability::STATUS_AUTOCOMMIT;
 use mysql_protocol::prepared::parameters;
 use mysql_protocol::{
     Accounts, Column, Command, Connection, Ok as OkPacket, RowFormat, ServerError, ServerOptions,
@@ -31,7 +30,7 @@ impl Accounts for OneAccount {
 fn options() -> ServerOptions {
     ServerOptions {
         version: "8.0.33-test".into(),
-        tls: Some(tls::self_signed().unwrap()),
+        tls: Some(tls::Certificates::self_signed().unwrap().config()),
         require_tls: false,
         packet_bytes_max: 1 << 20,
         login_timeout: Duration::from_secs(5),
@@ -75,7 +74,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(mut connection: Connect
         };
         connection.start_result(&columns).await.unwrap();
         connection.write_batch(&batch, format, 0).await.unwrap();
-        connection.finish_result(STATUS_AUTOCOMMIT).await.unwrap();
+        connection.finish_result(0, 0).await.unwrap();
     }
 }
 

@@ -50,7 +50,9 @@ impl PreparedStatements {
         let parameters = tokens.iter().filter(|t| is_parameter(&t.token)).count();
         let count = u16::try_from(parameters)
             .map_err(|_| Error::TooLarge("more than 65535 parameters".into()))?;
-        let nulls = vec![Parameter::Null; parameters];
+        // what SHOW takes a parameter for is a pattern
+        let any = if shows(&tokens) { Parameter::Bytes(vec![]) } else { Parameter::Null };
+        let nulls = vec![any; parameters];
         let statement = parse::statement(&bind(&tokens, &nulls)?)?;
         self.last = self.last.wrapping_add(1);
         let prepared =
@@ -104,9 +106,18 @@ impl PreparedStatements {
         self.statements.clear();
     }
 
+    /// Whether there is such a statement.
+    pub fn contains(&self, id: u32) -> bool {
+        self.statements.contains_key(&id)
+    }
+
     fn get(&mut self, id: u32) -> Result<&mut Prepared> {
         self.statements.get_mut(&id).ok_or(Error::UnknownStatement(id))
     }
+}
+
+fn shows(tokens: &[TokenWithSpan]) -> bool {
+    tokens.first().is_some_and(|first| tokens::is_word(&first.token, "SHOW"))
 }
 
 fn is_parameter(token: &Token) -> bool {

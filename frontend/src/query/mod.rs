@@ -1,7 +1,7 @@
 //! The pipeline of a statement; read [`run`] first.
 //!
 //! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
-//! * [`time_travel`]: `AS OF` → names of tables
+//! * [`time_travel`]: `AS OF` → names of tables; [`names`]: names as tools write them
 //! * [`plan`]: query → physical plan at a read point; [`labels`], [`session_functions`], `proven` beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
@@ -12,6 +12,7 @@ pub mod dispatch;
 pub mod explain;
 pub mod labels;
 pub mod metadata;
+pub mod names;
 pub mod parse;
 pub mod plan;
 mod proven;
@@ -83,7 +84,11 @@ pub async fn run(
         Statement::Kill { connection, statement_only } => {
             done(frontend.processes().kill(connection, statement_only))
         }
-        Statement::Transaction => Ok(Answer::Done),
+        Statement::Transaction(begins) => {
+            session.in_transaction = begins;
+            Ok(Answer::Done)
+        }
+        Statement::ReloadTls => done(frontend.reload_tls()),
     }
 }
 

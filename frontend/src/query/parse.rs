@@ -50,8 +50,17 @@ pub fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
     if c.take(&["KILL"]) {
         return kill(c);
     }
-    if takes_any(c, &["BEGIN", "COMMIT", "ROLLBACK"]) || c.take(&["START", "TRANSACTION"]) {
-        return Ok(Statement::Transaction);
+    if c.take(&["BEGIN"]) || c.take(&["START", "TRANSACTION"]) {
+        return Ok(Statement::Transaction(true));
+    }
+    if takes_any(c, &["COMMIT", "ROLLBACK"]) {
+        return Ok(Statement::Transaction(false));
+    }
+    if c.take(&["ADMIN", "SHOW", "FRONTEND", "CONFIG"]) {
+        return show::frontend_config(c);
+    }
+    if c.take(&["ALTER", "INSTANCE", "RELOAD", "TLS"]) {
+        return ended(c, Statement::ReloadTls);
     }
     if takes_any(c, &["DESC", "DESCRIBE", "EXPLAIN"]) {
         return explain(c);
@@ -232,7 +241,7 @@ fn set_value(c: &mut Cursor<'_>) -> Result<SetValue> {
     Ok(SetValue::Expression(Box::new(expression(c.rest())?)))
 }
 
-fn expression(tokens: &[TokenWithSpan]) -> Result<Expr> {
+pub(super) fn expression(tokens: &[TokenWithSpan]) -> Result<Expr> {
     let mut parser = parser(tokens);
     let expr = parser.parse_expr().map_err(|e| Error::Syntax(e.to_string()))?;
     match parser.peek_token().token {

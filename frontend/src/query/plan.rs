@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList};
+use datafusion::common::DFSchema;
 use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionStateBuilder;
@@ -18,8 +20,11 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{labels, proven, session_functions, time_travel};
-use crate::catalog::{Catalogs, DEFAULT_CATALOG};
+use super::{labels, names, proven, session_functions, time_travel};
+use crate::catalog::DEFAULT_CATALOG;
+use crate::information_schema::definition::LABEL;
+use crate::information_schema::view::WithInformationSchema;
+use crate::information_schema::{InformationSchema, Sources, is_name};
 use crate::session::{Session, SessionVariables};
 use crate::{Error, Result};
 
@@ -30,7 +35,7 @@ const NO_DATABASE: &str = "\u{1}";
 #[derive(Debug)]
 pub struct Planner {
     template: SessionState,
-    catalogs: Arc<Catalogs>,
+    sources: Sources,
 }
 
 /// A planned query.
@@ -50,7 +55,7 @@ pub struct Plan {
 
 impl Planner {
     /// A planner whose plans have `target_partitions` partitions per task.
-    pub fn new(catalogs: Arc<Catalogs>, target_partitions: usize) -> Result<Self> {
+    pub fn new(sources: Sources, target_partitions: usize) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_target_partitions(target_partitions)
             .with_create_default_catalog_and_schema(false)
@@ -64,13 +69,19 @@ impl Planner {
         let builder = SessionStateBuilder::new_with_default_features().with_config(config);
         let mut template = builder.with_physical_optimizer_rules(proven::rules()).build();
         sql_functions::register(&mut template)?;
-        Ok(Self { template, catalogs })
+        Ok(Self { template, sources })
+    }
+
+    /// What `information_schema` tells of.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Plans a query of a session.
     pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
         let written = query;
         let mut query = query.clone();
+        names::complete(&mut query);
         labels::make_unique(&mut query);
         sql_functions::rewrite(&mut query);
         session_functions::replace(&mut query, session);
@@ -86,7 +97,7 @@ impl Planner {
         let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
         let fields = physical.schema();
         let planned: Vec<String> =
-            logical.schema().fields().iter().map(|field| field.name().clone()).collect();
+            logical.schema().fields().iter().map(|field| planned_label(field)).collect();
         let labels = labels::labels(written, &planned);
         let renamed = fields
             .fields()
@@ -122,6 +133,35 @@ impl Planner {
         }
     }
 
+    /// For which rows of a batch that is at hand a condition over its columns is true (`SHOW … WHERE`).
+    pub fn condition(
+        &self,
+        session: &Session,
+        batch: &RecordBatch,
+        condition: &ast::Expr,
+    ) -> Result<BooleanArray> {
+        let lower = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone().with_name(field.name().to_lowercase()))
+            .collect::<Vec<_>>();
+        let lower = Arc::new(Schema::new(lower));
+        let mut condition = condition.clone();
+        names::lower_columns(&mut condition, lower.fields().iter().map(|field| field.name()));
+        let schema = DFSchema::try_from(Arc::clone(&lower))?;
+        let state = self.state(session)?;
+        let expr = state.create_logical_expr(&condition.to_string(), &schema)?;
+        let physical = state.create_physical_expr(expr, &schema)?;
+        let batch =
+            RecordBatch::try_new(lower, batch.columns().to_vec()).map_err(Error::internal)?;
+        let values = physical.evaluate(&batch)?.into_array(batch.num_rows())?;
+        match values.as_boolean_opt() {
+            Some(values) => Ok(values.clone()),
+            None => Err(Error::Invalid(format!("'{condition}' is neither true nor false"))),
+        }
+    }
+
     fn state(&self, session: &Session) -> Result<SessionState> {
         let mut state = self.template.clone();
         let options = state.config_mut().options_mut();
@@ -134,7 +174,8 @@ impl Planner {
         state.register_udf(Arc::new(ScalarUDF::from(now)))?;
         state.mark_start_execution();
         state.register_catalog_list(Arc::new(StatementCatalogs {
-            catalogs: Arc::clone(&self.catalogs),
+            sources: self.sources.clone(),
+            session: session.clone(),
             points: Points::along(session.union_read_path()),
         }));
         let variables = Arc::new(SessionVariables(session.clone()));
@@ -152,15 +193,23 @@ impl Planner {
             if name.schema.as_ref() == NO_DATABASE {
                 return Err(Error::NoDatabase);
             }
-            if !self.catalogs.exists(&name.catalog)? {
+            if !self.sources.catalogs.exists(&name.catalog)? {
                 return Err(Error::UnknownDatabase(format!("Unknown catalog '{}'", name.catalog)));
             }
-            if name.catalog.as_ref() == DEFAULT_CATALOG {
+            if name.catalog.as_ref() == DEFAULT_CATALOG && !is_name(&name.schema) {
                 return Err(Error::UnknownDatabase(format!("Unknown database '{}'", name.schema)));
             }
         }
         Ok(())
     }
+}
+
+/// The label of a column that a wildcard stands for.
+fn planned_label(field: &Field) -> String {
+    let label = field.metadata().get(LABEL);
+    // an alias keeps the metadata of what it stands for
+    let label = label.filter(|label| label.eq_ignore_ascii_case(field.name()));
+    label.unwrap_or(field.name()).clone()
 }
 
 /// `SET sql_select_limit = n` limits every query of the session.
@@ -189,7 +238,8 @@ fn is_constant(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 /// All catalogs in one statement.
 #[derive(Debug)]
 struct StatementCatalogs {
-    catalogs: Arc<Catalogs>,
+    sources: Sources,
+    session: Session,
     points: Points,
 }
 
@@ -207,8 +257,12 @@ impl CatalogProviderList for StatementCatalogs {
     }
 
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
-        let origin = self.catalogs.origin(name).ok().flatten()?;
-        let connections = Arc::clone(self.catalogs.connections());
-        Some(Catalog::new(origin, connections, &self.points).provider())
+        let catalogs = &self.sources.catalogs;
+        let databases = catalogs.origin(name).ok()?.map(|origin| {
+            Catalog::new(origin, Arc::clone(catalogs.connections()), &self.points).provider()
+        });
+        let (sources, session) = (self.sources.clone(), self.session.clone());
+        let information = Arc::new(InformationSchema::new(sources, session, name.to_string()));
+        Some(Arc::new(WithInformationSchema { information, databases }))
     }
 }

@@ -42,9 +42,11 @@ pub enum Statement {
         /// Only its statement, the connection stays.
         statement_only: bool,
     },
-    /// `BEGIN`, `COMMIT`, `ROLLBACK` …: there is nothing to keep or to undo, and clients send them
+    /// `BEGIN` (true), `COMMIT`, `ROLLBACK` (false) …: there is nothing to keep or to undo, and clients send them
     /// around every read.
-    Transaction,
+    Transaction(bool),
+    /// `ALTER INSTANCE RELOAD TLS`.
+    ReloadTls,
 }
 
 /// A subject of `SHOW`.
@@ -77,11 +79,39 @@ pub enum Show {
     /// `SHOW CREATE CATALOG name`.
     CreateCatalog(String),
     /// `SHOW [SESSION | GLOBAL] VARIABLES`.
-    Variables(Like),
-    /// `SHOW STATUS`: no counters are kept under MySQL's names.
-    Status,
+    Variables {
+        /// What sessions begin with.
+        global: bool,
+        /// Which variables.
+        like: Like,
+    },
+    /// `SHOW [SESSION | GLOBAL] STATUS`.
+    Status(Like),
     /// `SHOW WARNINGS`, `SHOW ERRORS`.
-    Warnings,
+    Warnings {
+        /// Without warnings.
+        errors_only: bool,
+        /// `SHOW COUNT(*) …`: how many there were.
+        count: bool,
+    },
+    /// `SHOW INDEX FROM table`.
+    Index(Vec<String>),
+    /// `SHOW TABLE STATUS [FROM [catalog.]database]`.
+    TableStatus(Vec<String>, Like),
+    /// `SHOW CREATE DATABASE [catalog.]database`.
+    CreateDatabase(Vec<String>),
+    /// `SHOW CREATE VIEW name`: a name of what is no view.
+    CreateView(Vec<String>),
+    /// `SHOW ENGINES`, `SHOW CHARSET`, `SHOW COLLATION` …: what the server has, whoever asks.
+    Server(&'static super::show::ServerList, Like),
+    /// `SHOW GRANTS`.
+    Grants,
+    /// `SHOW FRONTENDS`.
+    Frontends,
+    /// `ADMIN SHOW FRONTEND CONFIG`.
+    FrontendConfig(Like),
+    /// `SHOW … WHERE condition` over the columns of the answer.
+    Where(Box<Show>, Box<ast::Expr>),
     /// `SHOW [FULL] PROCESSLIST`.
     ProcessList {
         /// With the whole text of each statement.

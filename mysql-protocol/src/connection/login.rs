@@ -75,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             sequence: 0,
             capabilities: cap::PROTOCOL_41,
             multi_statements: false,
+            status: cap::STATUS_AUTOCOMMIT,
             logged_in: false,
             salt: auth::new_salt(),
             packet_bytes_max: PACKET_BYTES_BEFORE_LOGIN,

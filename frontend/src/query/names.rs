@@ -1,0 +1,185 @@
+//! Names of tables as tools write them who know databases and no catalogs.
+//!
+//! `` `catalog.database`.`table` ``: what a tool makes of a database that it was told of by that name; no database has a dot
+//! in its name. `` `database`.``.`table` ``: what a tool writes that expects a schema inside of a database.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, VisitMut, VisitorMut,
+};
+
+use crate::information_schema::{definition, is_name};
+
+/// Completes the names in a query.
+pub fn complete(query: &mut Query) {
+    let aliases = aliases(&query.body);
+    let mut names = Names { about_information_schema: false, aliases };
+    let _ = query.visit(&mut names);
+    if names.about_information_schema {
+        let _ = query.visit(&mut LowerColumns { aliases: names.aliases });
+    }
+}
+
+/// The parts of a name, completed.
+pub fn completed(mut parts: Vec<String>) -> Vec<String> {
+    if parts.len() == 3 && parts[1].is_empty() {
+        parts.remove(1);
+    }
+    if parts.len() == 2
+        && let Some((catalog, database)) = parts[0].split_once('.')
+    {
+        let (catalog, database) = (catalog.to_string(), database.to_string());
+        parts.splice(0..1, [catalog, database]);
+    }
+    parts
+}
+
+/// Lets a condition name columns in any case, quoted or not; they are small letters inside.
+pub fn lower_columns<'a>(condition: &mut Expr, columns: impl Iterator<Item = &'a String>) {
+    let columns = columns.cloned().collect();
+    let _ = condition.visit(&mut LowerShown { columns });
+}
+
+struct LowerShown {
+    columns: Vec<String>,
+}
+
+impl VisitorMut for LowerShown {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(ident) = expr {
+            let lower = ident.value.to_lowercase();
+            if self.columns.contains(&lower) {
+                *ident = Ident::with_quote('`', lower);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+struct Names {
+    about_information_schema: bool,
+    aliases: Vec<String>,
+}
+
+impl VisitorMut for Names {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        let idents: Option<Vec<Ident>> =
+            relation.0.iter().map(|part| part.as_ident().cloned()).collect();
+        let Some(idents) = idents else { return ControlFlow::Continue(()) };
+        self.about_information_schema |= idents.len() > 1
+            && idents.iter().rev().nth(1).is_some_and(|database| is_name(&database.value));
+        if let Some(complete) = complete_idents(&idents) {
+            relation.0 = complete.into_iter().map(ObjectNamePart::Identifier).collect();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        // of two parts the first is a table, whose alias may have a dot
+        if let Expr::CompoundIdentifier(idents) = expr
+            && let Some((column, table)) = idents.split_last()
+            && table.len() > 1
+            && let Some(mut complete) = complete_idents(table)
+        {
+            complete.push(column.clone());
+            *idents = complete;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn complete_idents(idents: &[Ident]) -> Option<Vec<Ident>> {
+    let before: Vec<String> = idents.iter().map(|ident| ident.value.clone()).collect();
+    let after = completed(before.clone());
+    if after == before {
+        return None;
+    }
+    let (_, front) = after.split_last()?;
+    let table = idents.last().cloned();
+    Some(front.iter().map(|name| Ident::with_quote('`', name)).chain(table).collect())
+}
+
+/// Names of columns in capitals and quotes, which would be other columns than those in small letters.
+struct LowerColumns {
+    aliases: Vec<String>,
+}
+
+impl LowerColumns {
+    fn lower(&self, ident: &mut Ident) {
+        let lower = ident.value.to_lowercase();
+        let is_column = || {
+            definition::DEFINITIONS
+                .iter()
+                .any(|table| table.columns().any(|(column, _)| column.eq_ignore_ascii_case(&lower)))
+        };
+        if ident.quote_style == Some('`') && !self.aliases.contains(&ident.value) && is_column() {
+            ident.value = lower;
+        }
+    }
+}
+
+impl VisitorMut for LowerColumns {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Identifier(ident) => self.lower(ident),
+            Expr::CompoundIdentifier(idents) => {
+                if let Some(last) = idents.last_mut() {
+                    self.lower(last);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn aliases(body: &SetExpr) -> Vec<String> {
+    match body {
+        SetExpr::Select(select) => {
+            let alias = |item: &SelectItem| match item {
+                SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+                _ => None,
+            };
+            select.projection.iter().filter_map(alias).collect()
+        }
+        SetExpr::Query(query) => aliases(&query.body),
+        _ => vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complete;
+    use crate::query::parse::parse;
+    use crate::query::statement::Statement;
+
+    #[test]
+    fn names_of_tools() {
+        for (written, wanted) in [
+            ("SELECT a FROM `c.d`.`t`", "SELECT a FROM `c`.`d`.`t`"),
+            (
+                "SELECT `c.d`.`t`.`a` FROM `c.d`.`t` WHERE `x.y`.b = 1",
+                "SELECT `c`.`d`.`t`.`a` FROM `c`.`d`.`t` WHERE `x.y`.b = 1",
+            ),
+            ("SELECT `d`.``.`t`.a FROM `d`.``.`t`", "SELECT `d`.`t`.a FROM `d`.`t`"),
+            ("SELECT a FROM `c.d`.``.`t`", "SELECT a FROM `c`.`d`.`t`"),
+            ("SELECT d.t.a FROM d.t, c.d.u", "SELECT d.t.a FROM d.t, c.d.u"),
+            (
+                "SELECT `TABLE_NAME` FROM `INFORMATION_SCHEMA`.`TABLES` t WHERE t.`TABLE_SCHEMA` = 'x'",
+                "SELECT `table_name` FROM `INFORMATION_SCHEMA`.`TABLES` t WHERE t.`table_schema` = 'x'",
+            ),
+            ("SELECT `TABLE_NAME` FROM t", "SELECT `TABLE_NAME` FROM t"),
+        ] {
+            let Statement::Query(mut query) = parse(written).unwrap().remove(0) else { panic!() };
+            complete(&mut query);
+            assert_eq!(query.to_string().replace(" AS t ", " t "), wanted);
+        }
+    }
+}
