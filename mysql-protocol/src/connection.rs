@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use crate::auth::Verifier;
 use crate::capability as cap;
 use crate::command::{self, Command};
+use crate::compress::{Algorithm, Compressed};
 use crate::packet::{Decoder, begin, finish};
 use crate::value::Rows;
 use crate::wire::put_lenenc;
@@ -73,6 +74,7 @@ pub struct Connection<S> {
     stream: Stream<S>,
     decoder: Decoder,
     out: Vec<u8>,
+    compressed: Option<Compressed>,
     sequence: u8,
     capabilities: u32,
     multi_statements: bool,
@@ -109,12 +111,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.status = status;
     }
 
+    /// Compresses from here on, where both sides have said so: after the OK that ends a login.
+    pub fn start_compression(&mut self) {
+        if let Some(algorithm) = Algorithm::of(self.capabilities)
+            && self.compressed.is_none()
+        {
+            let mut compressed = Compressed::new(algorithm);
+            // what a client sent before it read the OK
+            let ahead = self.decoder.buffer().split();
+            compressed.buffer().unsplit(ahead);
+            self.compressed = Some(compressed);
+            self.decoder.set_any_sequence();
+        }
+    }
+
     /// The next command; `None` when the client has gone.
     ///
     /// # Errors
     /// `Command` for one that is malformed: it can be answered with an error, and the session goes on.
     pub async fn read_command(&mut self) -> Result<Option<Command>> {
         self.decoder.reset_sequence();
+        if let Some(compressed) = &mut self.compressed {
+            compressed.reset_sequence();
+        }
         match self.read_packet().await? {
             Some(packet) => {
                 self.sequence = self.decoder.sequence();
@@ -130,15 +149,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             if let Some(packet) = self.decoder.next_packet()? {
                 return Ok(Some(packet));
             }
+            if let Some(compressed) = &mut self.compressed
+                && compressed.next_frame(self.decoder.buffer())?
+            {
+                continue;
+            }
             let read = if self.logged_in {
-                self.stream.read_buf(self.decoder.buffer()).await?
+                let buffer = arriving(&mut self.compressed, &mut self.decoder);
+                self.stream.read_buf(buffer).await?
             } else {
                 // a client may send its first bytes of TLS behind the request for it: they are not ours to read
                 let missing = self.decoder.missing() as u64;
                 (&mut self.stream).take(missing).read_buf(self.decoder.buffer()).await?
             };
             if read == 0 {
-                return match self.decoder.buffer().is_empty() {
+                let nothing_left = self.decoder.buffer().is_empty()
+                    && self.compressed.as_mut().is_none_or(|c| c.buffer().is_empty());
+                return match nothing_left {
                     true => Ok(None),
                     false => Err(Error::protocol("the client left in the middle of a packet")),
                 };
@@ -149,11 +176,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Resolves when the client has gone. What it sends meanwhile is kept, up to a bound, and read later.
     pub async fn closed(&mut self) {
         loop {
-            if self.decoder.buffer().len() >= READ_AHEAD {
+            let buffer = arriving(&mut self.compressed, &mut self.decoder);
+            if buffer.len() >= READ_AHEAD {
                 // it is there, or TCP will tell when its answer is written
                 return std::future::pending().await;
             }
-            match self.stream.read_buf(self.decoder.buffer()).await {
+            match self.stream.read_buf(buffer).await {
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
@@ -193,7 +221,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        self.stream.write_all(&self.out).await?;
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        match &mut self.compressed {
+            Some(compressed) => {
+                let frames = compressed.frames(&self.out)?;
+                self.stream.write_all(&frames).await?;
+            }
+            None => self.stream.write_all(&self.out).await?,
+        }
         self.stream.flush().await?;
         self.out.clear();
         self.out.shrink_to(2 * BLOCK);
@@ -313,6 +350,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             self.put_columns(&columns[..usize::from(count)]);
         }
         self.flush().await
+    }
+}
+
+/// Where bytes arrive: in front of what decompresses them, if there is such a thing.
+fn arriving<'a>(
+    compressed: &'a mut Option<Compressed>,
+    decoder: &'a mut Decoder,
+) -> &'a mut bytes::BytesMut {
+    match compressed {
+        Some(compressed) => compressed.buffer(),
+        None => decoder.buffer(),
     }
 }
 

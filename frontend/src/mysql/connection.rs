@@ -114,11 +114,16 @@ impl Client {
 
     /// Answers a login: OK, or an error where its database is unknown.
     async fn begin(&mut self, database: Option<String>) -> Result<(), Gone> {
-        let Some(database) = database else {
-            return self.ok(0).await;
+        let chosen = match database {
+            Some(database) => self.use_database(&database).await,
+            None => Ok(()),
         };
-        match self.use_database(&database).await {
-            Ok(()) => self.ok(0).await,
+        match chosen {
+            Ok(()) => {
+                self.ok(0).await?;
+                self.connection.start_compression();
+                Ok(())
+            }
             Err(error) => {
                 self.connection.error(&server_error(&error)).await?;
                 Err(Gone)

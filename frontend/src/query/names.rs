@@ -6,13 +6,15 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, VisitMut, VisitorMut,
+    Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor, VisitMut,
+    VisitorMut,
 };
 
 use crate::information_schema::{definition, is_name};
 
-/// Completes the names in a query.
+/// Completes the names in a query, and leaves out `FROM DUAL`, which says that there is no table.
 pub fn complete(query: &mut Query) {
+    let _ = query.visit(&mut NoDual);
     let aliases = aliases(&query.body);
     let mut names = Names { about_information_schema: false, aliases };
     let _ = query.visit(&mut names);
@@ -33,6 +35,30 @@ pub fn completed(mut parts: Vec<String>) -> Vec<String> {
         parts.splice(0..1, [catalog, database]);
     }
     parts
+}
+
+struct NoDual;
+
+impl VisitorMut for NoDual {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && let [only] = &select.from[..]
+            && only.joins.is_empty()
+            && matches!(&only.relation, TableFactor::Table { name, alias: None, .. } if is_dual(name))
+        {
+            select.from.clear();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_dual(name: &ObjectName) -> bool {
+    let [part] = &name.0[..] else { return false };
+    part.as_ident().is_some_and(|ident| {
+        ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("dual")
+    })
 }
 
 /// Lets a condition name columns in any case, quoted or not; they are small letters inside.
@@ -175,6 +201,11 @@ mod tests {
                 "SELECT `TABLE_NAME` FROM `INFORMATION_SCHEMA`.`TABLES` t WHERE t.`TABLE_SCHEMA` = 'x'",
                 "SELECT `table_name` FROM `INFORMATION_SCHEMA`.`TABLES` t WHERE t.`table_schema` = 'x'",
             ),
+            (
+                "SELECT 1 FROM DUAL WHERE EXISTS (SELECT 2 FROM dual)",
+                "SELECT 1 WHERE EXISTS (SELECT 2)",
+            ),
+            ("SELECT 1 FROM `dual`", "SELECT 1 FROM `dual`"),
             ("SELECT `TABLE_NAME` FROM t", "SELECT `TABLE_NAME` FROM t"),
         ] {
             let Statement::Query(mut query) = parse(written).unwrap().remove(0) else { panic!() };

@@ -192,7 +192,7 @@ fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
         let _ = c.take(&["SESSION"]) || c.take(&["LOCAL"]);
     }
     if c.take(&["TRANSACTION"]) {
-        return Ok(Assignment::Transaction);
+        return transaction(c);
     }
     let mut name = target(c)?.to_lowercase();
     if let Some(user) = name.strip_prefix('@').filter(|n| !n.starts_with('@')) {
@@ -208,6 +208,24 @@ fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
         name = bare.to_string();
     }
     Ok(Assignment::Variable { name, global, value: set_value(c)? })
+}
+
+/// `ISOLATION LEVEL …`, `READ ONLY`, `READ WRITE`.
+fn transaction(c: &mut Cursor<'_>) -> Result<Assignment> {
+    let level = ["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
+    let set = if c.take(&["ISOLATION", "LEVEL"]) {
+        let taken = |level: &&&str| c.take(&level.split(' ').collect::<Vec<_>>());
+        let level = level.iter().find(taken);
+        let level = level.ok_or_else(|| c.unexpected("a level of isolation"))?;
+        ("transaction_isolation", level.replace(' ', "-"))
+    } else if c.take(&["READ", "ONLY"]) {
+        ("transaction_read_only", "1".to_string())
+    } else {
+        c.expect(&["READ", "WRITE"])?;
+        ("transaction_read_only", "0".to_string())
+    };
+    c.end()?;
+    Ok(Assignment::Transaction(vec![set]))
 }
 
 /// The left side: a name, `@name`, `@@name` or `@@scope.name`.

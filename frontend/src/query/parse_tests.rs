@@ -87,7 +87,7 @@ fn sets() {
     assert_eq!(variable(5).1, SetValue::Default);
     assert!(matches!(one("SET character_set_results = NULL"), Statement::Set(_)));
     assert!(
-        matches!(&one("SET SESSION TRANSACTION READ ONLY"), Statement::Set(s) if s[..] == [Assignment::Transaction])
+        matches!(&one("SET SESSION TRANSACTION READ ONLY"), Statement::Set(s) if s[..] == [Assignment::Transaction(vec![("transaction_read_only", "1".into())])])
     );
     assert!(refused("SET a").contains("expected"));
 }

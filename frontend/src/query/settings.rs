@@ -65,7 +65,12 @@ pub async fn set(
 
 async fn assign(frontend: &Frontend, session: &mut Session, set: Assignment) -> Result<()> {
     match set {
-        Assignment::Transaction => Ok(()),
+        Assignment::Transaction(sets) => {
+            let mut sets = sets.into_iter();
+            sets.try_for_each(|(name, value)| {
+                session.variables.set(name, Some(ScalarValue::Utf8(Some(value))))
+            })
+        }
         Assignment::Names { charset, collation } => names(session, &charset, collation),
         Assignment::User { name, value } => {
             let value =

@@ -188,8 +188,8 @@ pub enum Assignment {
         /// The collation.
         collation: Option<String>,
     },
-    /// `TRANSACTION …`: reads are at a read point, whatever the isolation level.
-    Transaction,
+    /// `TRANSACTION …`: reads are at a read point, whatever the isolation level. The variables that it sets.
+    Transaction(Vec<(&'static str, String)>),
 }
 
 /// The right side of an assignment.

@@ -214,6 +214,7 @@ impl Variables {
         }
         let Some(new) = new else {
             self.set.remove(name);
+            other_name(name).map(|other| self.set.remove(other));
             return Ok(());
         };
         let converted = match default {
@@ -222,6 +223,9 @@ impl Variables {
         };
         let converted = converted.ok_or_else(|| wrong_value(name, &new))?;
         let checked = check(name, converted).ok_or_else(|| wrong_value(name, &new))?;
+        if let Some(other) = other_name(name) {
+            self.set.insert(other, checked.clone());
+        }
         self.set.insert(name, checked);
         Ok(())
     }
@@ -259,6 +263,17 @@ fn shown(name: &str, value: String) -> String {
         "0" if SWITCHES.contains(&name) => "OFF".into(),
         _ => value,
     }
+}
+
+/// Two names of one variable, the old one and the new one.
+fn other_name(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "transaction_isolation" => "tx_isolation",
+        "tx_isolation" => "transaction_isolation",
+        "transaction_read_only" => "tx_read_only",
+        "tx_read_only" => "transaction_read_only",
+        _ => return None,
+    })
 }
 
 fn find(name: &str) -> Option<&'static (&'static str, Kind, Initial)> {
@@ -355,6 +370,10 @@ mod tests {
         assert_eq!(variables.int("autocommit"), 0);
         variables.set("autocommit", None).unwrap();
         assert_eq!(variables.text("autocommit"), "1");
+        variables.set("transaction_read_only", text("1")).unwrap();
+        assert_eq!(variables.int("tx_read_only"), 1);
+        variables.set("tx_read_only", None).unwrap();
+        assert_eq!(variables.int("transaction_read_only"), 0);
         variables.set("character_set_results", Some(ScalarValue::Null)).unwrap();
         assert!(variables.get("character_set_results").unwrap().is_null());
     }

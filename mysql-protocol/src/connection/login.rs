@@ -72,6 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             stream: Stream::Plain(stream),
             decoder: Decoder::new(PACKET_BYTES_BEFORE_LOGIN),
             out: vec![],
+            compressed: None,
             sequence: 0,
             capabilities: cap::PROTOCOL_41,
             multi_statements: false,
