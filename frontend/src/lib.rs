@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod config;
 mod error;
 pub mod information_schema;
+mod like;
 pub mod mysql;
 pub mod query;
 pub mod read_points;

@@ -1,6 +1,7 @@
-"""MySQL Connector/Python, without its C extension; prepared statements in binary."""
+"""MySQL Connector/Python; prepared statements in binary. With its C extension where CONNECTOR_C is set."""
 
 import contextlib
+import os
 
 import mysql.connector
 
@@ -16,7 +17,7 @@ def server_errors():
 
 
 class Connector(checks.Client):
-    def connect(self, port=None, password="", database=None, tls=False, native=False):
+    def connect(self, port=None, password="", database=None, tls=False, native=False, compress=False):
         options = {"auth_plugin": "mysql_native_password"} if native else {}
         with server_errors():
             connection = mysql.connector.connect(
@@ -26,7 +27,8 @@ class Connector(checks.Client):
                 password=password,
                 database=database,
                 ssl_disabled=not tls,
-                use_pure=True,
+                use_pure="CONNECTOR_C" not in os.environ,
+                compress=compress,
                 autocommit=True,
                 **options,
             )

@@ -19,10 +19,12 @@ class Connection:
 
 
 class Cli(checks.Client):
-    def connect(self, port=None, password="", database=None, tls=False, native=False):
+    def connect(self, port=None, password="", database=None, tls=False, native=False, compress=False):
         tls = ["--ssl", "--disable-ssl-verify-server-cert"] if tls else ["--skip-ssl"]
         arguments = ["mariadb", "--no-defaults", *tls, f"--host={self.host}", f"--port={port or self.port}"]
         arguments += ["--protocol=tcp", "--user=root", "--default-character-set=utf8mb4", "--binary-as-hex"]
+        if compress:
+            arguments += ["--compress"]
         if native:
             arguments += ["--default-auth=mysql_native_password"]
         connection = Connection(arguments + [f"--database={database}"] * bool(database), password)

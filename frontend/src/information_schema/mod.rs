@@ -47,14 +47,14 @@ pub struct Sources {
 #[derive(Debug, Clone)]
 pub struct InformationSchema {
     pub(crate) sources: Sources,
-    pub(crate) session: Session,
+    pub(crate) session: Arc<Session>,
     /// The catalog whose `information_schema` this is.
     pub(crate) catalog: String,
 }
 
 impl InformationSchema {
     /// That of a catalog.
-    pub fn new(sources: Sources, session: Session, catalog: String) -> Self {
+    pub fn new(sources: Sources, session: Arc<Session>, catalog: String) -> Self {
         Self { sources, session, catalog }
     }
 }

@@ -5,7 +5,7 @@
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::scalar::ScalarValue;
 
-use crate::query::statement::Like;
+use crate::like::Like;
 
 /// Columns that name a database.
 const DATABASE: [&str; 6] = [

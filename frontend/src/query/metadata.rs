@@ -94,7 +94,7 @@ fn catalogs(frontend: &Frontend, like: &Like) -> Result<Answer> {
 }
 
 fn information(frontend: &Frontend, session: &Session, catalog: &str) -> InformationSchema {
-    InformationSchema::new(frontend.sources(), session.clone(), catalog.to_string())
+    InformationSchema::new(frontend.sources(), Arc::new(session.clone()), catalog.to_string())
 }
 
 fn tables_of(frontend: &Frontend, name: &str, database: &str) -> Result<Catalog> {

@@ -1,12 +1,13 @@
 //! The pipeline of a statement; read [`run`] first.
 //!
 //! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
-//! * [`time_travel`]: `AS OF` → names of tables; [`names`]: names as tools write them
+//! * [`time_travel`]: `AS OF` → names of tables; [`names`], [`assignments`]: what only tools write
 //! * [`plan`]: query → physical plan at a read point; [`labels`], [`session_functions`], `proven` beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
 //! * [`settings`]: `SET`, `USE`
 
+pub mod assignments;
 pub mod create_table;
 pub mod dispatch;
 pub mod explain;

@@ -13,7 +13,9 @@ use datafusion::sql::sqlparser::ast::{
 use crate::information_schema::{definition, is_name};
 
 /// Completes the names in a query, and leaves out `FROM DUAL`, which says that there is no table.
-pub fn complete(query: &mut Query) {
+///
+/// Returns whether it reads `information_schema`.
+pub fn complete(query: &mut Query) -> bool {
     let _ = query.visit(&mut NoDual);
     let aliases = aliases(&query.body);
     let mut names = Names { about_information_schema: false, aliases };
@@ -21,6 +23,7 @@ pub fn complete(query: &mut Query) {
     if names.about_information_schema {
         let _ = query.visit(&mut LowerColumns { aliases: names.aliases });
     }
+    names.about_information_schema
 }
 
 /// The parts of a name, completed.

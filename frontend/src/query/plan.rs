@@ -20,7 +20,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{labels, names, proven, session_functions, time_travel};
+use super::{assignments, labels, names, proven, session_functions, time_travel};
 use crate::catalog::DEFAULT_CATALOG;
 use crate::information_schema::definition::LABEL;
 use crate::information_schema::view::WithInformationSchema;
@@ -81,9 +81,12 @@ impl Planner {
     pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
         let written = query;
         let mut query = query.clone();
-        names::complete(&mut query);
+        let about_information_schema = names::complete(&mut query);
         labels::make_unique(&mut query);
         sql_functions::rewrite(&mut query);
+        if about_information_schema {
+            assignments::settle(&mut query)?;
+        }
         session_functions::replace(&mut query, session);
         time_travel::resolve(&mut query, &session.zone())?;
         if let Some(name) = session_functions::unknown_variable(&query, session) {
@@ -164,6 +167,7 @@ impl Planner {
 
     fn state(&self, session: &Session) -> Result<SessionState> {
         let mut state = self.template.clone();
+        let session = Arc::new(session.clone());
         let options = state.config_mut().options_mut();
         options.catalog.default_catalog = session.catalog.clone();
         options.catalog.default_schema =
@@ -175,10 +179,10 @@ impl Planner {
         state.mark_start_execution();
         state.register_catalog_list(Arc::new(StatementCatalogs {
             sources: self.sources.clone(),
-            session: session.clone(),
+            session: Arc::clone(&session),
             points: Points::along(session.union_read_path()),
         }));
-        let variables = Arc::new(SessionVariables(session.clone()));
+        let variables = Arc::new(SessionVariables(session));
         let properties = state.execution_props_mut();
         properties.add_var_provider(VarType::System, Arc::clone(&variables) as _);
         properties.add_var_provider(VarType::UserDefined, variables);
@@ -239,7 +243,7 @@ fn is_constant(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 #[derive(Debug)]
 struct StatementCatalogs {
     sources: Sources,
-    session: Session,
+    session: Arc<Session>,
     points: Points,
 }
 
@@ -261,7 +265,7 @@ impl CatalogProviderList for StatementCatalogs {
         let databases = catalogs.origin(name).ok()?.map(|origin| {
             Catalog::new(origin, Arc::clone(catalogs.connections()), &self.points).provider()
         });
-        let (sources, session) = (self.sources.clone(), self.session.clone());
+        let (sources, session) = (self.sources.clone(), Arc::clone(&self.session));
         let information = Arc::new(InformationSchema::new(sources, session, name.to_string()));
         Some(Arc::new(WithInformationSchema { information, databases }))
     }

@@ -123,7 +123,7 @@ impl Session {
 
 /// Gives the values of a session's variables to queries.
 #[derive(Debug)]
-pub struct SessionVariables(pub Session);
+pub struct SessionVariables(pub Arc<Session>);
 
 impl SessionVariables {
     /// The value of a system variable; some of them count what the last statement left.
