@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor, VisitMut,
-    VisitorMut,
+    BinaryOperator, Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use crate::information_schema::{definition, is_name};
@@ -133,7 +133,12 @@ fn complete_idents(idents: &[Ident]) -> Option<Vec<Ident>> {
     Some(front.iter().map(|name| Ident::with_quote('`', name)).chain(table).collect())
 }
 
-/// Names of columns in capitals and quotes, which would be other columns than those in small letters.
+/// Columns whose values are words in capitals; MySQL compares them in any case.
+const WORDS: [&str; 5] =
+    ["column_key", "constraint_type", "index_name", "is_nullable", "table_type"];
+
+/// Names of columns in capitals and quotes, which would be other columns than those in small letters, and words that are
+/// compared to [`WORDS`].
 struct LowerColumns {
     aliases: Vec<String>,
 }
@@ -163,10 +168,26 @@ impl VisitorMut for LowerColumns {
                     self.lower(last);
                 }
             }
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } if is_word(left) => {
+                if let Expr::Value(value) = right.as_mut()
+                    && let Value::SingleQuotedString(text) = &mut value.value
+                {
+                    *text = text.to_uppercase();
+                }
+            }
             _ => {}
         }
         ControlFlow::Continue(())
     }
+}
+
+fn is_word(expr: &Expr) -> bool {
+    let name = match expr {
+        Expr::Identifier(ident) => Some(ident),
+        Expr::CompoundIdentifier(idents) => idents.last(),
+        _ => None,
+    };
+    name.is_some_and(|ident| WORDS.iter().any(|word| ident.value.eq_ignore_ascii_case(word)))
 }
 
 fn aliases(body: &SetExpr) -> Vec<String> {
@@ -209,11 +230,15 @@ mod tests {
                 "SELECT 1 WHERE EXISTS (SELECT 2)",
             ),
             ("SELECT 1 FROM `dual`", "SELECT 1 FROM `dual`"),
+            (
+                "SELECT 1 FROM information_schema.columns c WHERE c.COLUMN_KEY = 'pri' AND column_name = 'pri'",
+                "SELECT 1 FROM information_schema.columns c WHERE c.COLUMN_KEY = 'PRI' AND column_name = 'pri'",
+            ),
             ("SELECT `TABLE_NAME` FROM t", "SELECT `TABLE_NAME` FROM t"),
         ] {
             let Statement::Query(mut query) = parse(written).unwrap().remove(0) else { panic!() };
             complete(&mut query);
-            assert_eq!(query.to_string().replace(" AS t ", " t "), wanted);
+            assert_eq!(query.to_string().replace(" AS ", " "), wanted);
         }
     }
 }

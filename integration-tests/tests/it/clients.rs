@@ -329,6 +329,8 @@ impl Locked {
         let binary = places.find(|path| path.is_file()).expect("cargo build --workspace");
         let data = TempDir::new().unwrap();
         let mut command = Command::new(binary);
+        // it places the clients, and is no key of a configuration
+        command.env_remove("MILLRACE_CLIENTS_HOME");
         command.arg("standalone").stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         for set in [
             format!("data_dir={}", data.path().display()),
