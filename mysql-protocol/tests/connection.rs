@@ -11,8 +11,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use mysql_protocol::prepared::parameters;
 use mysql_protocol::{
-    Accounts, Column, Command, Connection, Ok as OkPacket, RowFormat, ServerError, ServerOptions,
-    Verifier, accept, command, greeting, packet, tls,
+    Accounts, Column, Command, Connection, Error, Ok as OkPacket, RowFormat, ServerError,
+    ServerOptions, Verifier, accept, command, greeting, packet, tls,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
