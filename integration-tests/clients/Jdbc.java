@@ -75,7 +75,7 @@ final class Jdbc {
         Properties properties = new Properties();
         properties.putAll(Map.of("user", "root", "useServerPrepStmts", "true", "allowMultiQueries", "true"));
         if (MARIADB) {
-            properties.put("sslMode", "disable");
+            properties.putAll(Map.of("sslMode", "disable", "useResetConnection", "true"));
         } else {
             properties.putAll(Map.of("emulateUnsupportedPstmts", "false", "sslMode", "DISABLED",
                     "connectionTimeZone", "UTC"));

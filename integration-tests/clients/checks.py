@@ -39,6 +39,8 @@ def canonical(value):
         return trimmed(f"{day} {value:%H:%M:%S}.{value.microsecond:06}")
     if isinstance(value, datetime.date):
         return value.isoformat()
+    if isinstance(value, datetime.time):
+        return trimmed(f"{value:%H:%M:%S}.{value.microsecond:06}")
     if isinstance(value, datetime.timedelta):
         seconds, micros = divmod(value // datetime.timedelta(microseconds=1), 1_000_000)
         minutes, seconds = divmod(seconds, 60)
@@ -88,6 +90,14 @@ class Client:
 
     def ping(self, connection):
         raise Unsupported("no ping")
+
+    def after_error(self, connection, wrong, then):
+        """The rows of a statement after one that failed."""
+        try:
+            self.query(connection, wrong)
+        except ServerError:
+            pass
+        return self.query(connection, then)
 
     def fetched(self, connection, sql, rows):
         """The rows of a statement whose cursor is on the server, so many of them and then no more."""
@@ -177,11 +187,7 @@ class Run:
 
     def warnings(self):
         """An error is counted until the next statement."""
-        try:
-            self.query("SELECT * FROM nothing")
-        except ServerError:
-            pass
-        return self.query("SHOW COUNT(*) WARNINGS")
+        return self.client.after_error(self.connection, "SELECT * FROM nothing", "SHOW COUNT(*) WARNINGS")
 
     def compressed(self):
         connection = self.client.connect(database=self.client.database, compress=True)

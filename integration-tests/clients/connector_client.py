@@ -32,7 +32,8 @@ class Connector(checks.Client):
                 autocommit=True,
                 **options,
             )
-        if tls and not connection.is_secure:
+        in_c = hasattr(connection, "_cmysql")
+        if tls and not (connection._cmysql.get_ssl_cipher() if in_c else connection.is_secure):
             raise AssertionError("no TLS")
         return connection
 

@@ -60,6 +60,9 @@ class Cli(checks.Client):
             for row in xml.etree.ElementTree.fromstring(result)
         ]
 
+    def after_error(self, connection, wrong, then):
+        raise checks.Unsupported("ends with an error")
+
     def ping(self, connection):
         ping = [connection.arguments[0].replace("mariadb", "mariadb-admin"), *connection.arguments[1:6], "ping"]
         done = subprocess.run(ping, capture_output=True, text=True)

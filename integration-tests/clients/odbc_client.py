@@ -39,6 +39,8 @@ class Odbc(checks.Client):
             return pyodbc.connect(text, autocommit=True)
 
     def query(self, connection, sql):
+        if sql.startswith("SELECT * FROM types "):
+            raise checks.Unsupported("a TIME of ODBC has no fraction")
         with server_errors(), contextlib.closing(connection.cursor()) as cursor:
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description else []
@@ -52,6 +54,8 @@ class Odbc(checks.Client):
             return rows
 
     def prepared(self, connection, sql, executions):
+        if sql.startswith("SELECT * FROM types "):
+            raise checks.Unsupported("a TIME of ODBC has no fraction")
         rows = []
         with server_errors(), contextlib.closing(connection.cursor()) as cursor:
             for parameters in executions:

@@ -209,3 +209,70 @@ async fn describe(database: &Database, name: &str) -> Result<Description> {
     };
     Ok(catalog.describe(&database.name, name).await?.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Catalogs, CreateCatalog};
+    use crate::session::Session;
+
+    /// `information_schema` of a catalog, of a server with one catalog that nobody answers for.
+    fn information(catalog: &str, directory: &std::path::Path) -> InformationSchema {
+        let catalogs = Arc::new(Catalogs::open(directory).unwrap());
+        let properties = [
+            ("type", "fluss"),
+            ("bootstrap.servers", "127.0.0.1:1"),
+            ("fluss.option.client.connect-timeout", "100ms"),
+            ("fluss.option.client.metadata-timeout", "200ms"),
+        ];
+        let create = CreateCatalog {
+            name: "silent".into(),
+            if_not_exists: true,
+            comment: None,
+            properties: properties.map(|(k, v)| (k.to_string(), v.to_string())).into(),
+        };
+        catalogs.create(create).unwrap();
+        let sources = Sources { catalogs, processes: Arc::default(), tables_max: 10 };
+        let session = Arc::new(Session::new(1, "root".into(), "h".into()));
+        InformationSchema::new(sources, session, catalog.to_string())
+    }
+
+    fn shown(databases: Vec<Database>) -> Vec<String> {
+        databases.into_iter().map(|database| database.shown).collect()
+    }
+
+    #[tokio::test]
+    async fn a_catalog_that_does_not_answer_is_left_out_with_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        let all = information(DEFAULT_CATALOG, directory.path());
+        let listed = all.databases(&Names::default()).await.unwrap();
+        assert_eq!(shown(listed), [NAME]);
+        let warnings = all.session.warnings.all();
+        assert!(
+            matches!(&warnings[..], [one] if one.message.contains("'silent' is left out")),
+            "{warnings:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_catalog_that_is_asked_for_must_answer() {
+        let directory = tempfile::tempdir().unwrap();
+        let all = information(DEFAULT_CATALOG, directory.path());
+        assert!(all.databases(&Names::only("silent.shop")).await.is_err());
+        let own = information("silent", directory.path());
+        assert!(own.databases(&Names::default()).await.is_err());
+        // what no catalog is asked for
+        let listed = all.databases(&Names::only("nowhere.shop")).await.unwrap();
+        assert!(listed.is_empty());
+        assert_eq!(shown(all.databases(&Names::only(NAME)).await.unwrap()), [NAME]);
+    }
+
+    #[tokio::test]
+    async fn tables_of_the_server_are_not_described() {
+        let directory = tempfile::tempdir().unwrap();
+        let all = information(DEFAULT_CATALOG, directory.path());
+        let wanted = Wanted { databases: Names::only(NAME), tables: Names::only("TABLES") };
+        assert_eq!(all.tables(&wanted).await.unwrap().len(), 1);
+        assert!(all.described(&wanted).await.unwrap().is_empty());
+    }
+}

@@ -121,7 +121,15 @@ async fn mysqlclient() {
 #[tokio::test]
 #[ignore = "compiled at set-up: make test-clients"]
 async fn mariadb_odbc() {
-    let own = ["ping", "query timeout", "reset", "native password"];
+    let own = [
+        "every type",
+        "every type, prepared",
+        "compressed",
+        "ping",
+        "query timeout",
+        "reset",
+        "native password",
+    ];
     check("MariaDB ODBC", heavy_python("odbc_client.py"), QUERIES, &[&CURSORS[..], &own].concat())
         .await;
 }
