@@ -18,6 +18,8 @@ def server_errors():
 
 class Connector(checks.Client):
     def connect(self, port=None, password="", database=None, tls=False, native=False, compress=False):
+        if native and "CONNECTOR_C" in os.environ:
+            raise checks.Unsupported("its library has no such plug-in since 9.0")
         options = {"auth_plugin": "mysql_native_password"} if native else {}
         with server_errors():
             connection = mysql.connector.connect(

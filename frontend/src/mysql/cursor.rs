@@ -16,9 +16,6 @@ use crate::query::statement::Statement;
 use crate::query::{self, Answer, Rows};
 use crate::{Error, Result};
 
-/// What is shown of a statement whose rows are fetched.
-const FETCH: &str = "(cursor)";
-
 /// The open cursors of one connection, by prepared statement.
 #[derive(Default)]
 pub(super) struct Cursors(HashMap<u32, Cursor>);
@@ -48,6 +45,7 @@ impl Client {
     pub(super) async fn open_cursor(
         &mut self,
         id: u32,
+        text: &str,
         statement: Result<Statement>,
     ) -> Result<(), Gone> {
         self.session.warnings.clear();
@@ -62,7 +60,7 @@ impl Client {
             Ok(statement) => statement,
             Err(error) => return self.failed(&error).await,
         };
-        let (stop, waiting) = self.entry.begin(FETCH, self.session.database.as_deref());
+        let (stop, waiting) = self.entry.begin(text, self.session.database.as_deref());
         let running = query::run(&self.frontend, &mut self.session, statement, &stop);
         let answer = tokio::select! {
             answer = waiting.watch(running) => answer,
@@ -86,14 +84,12 @@ impl Client {
     pub(super) async fn fetch(&mut self, id: u32, rows: u32) -> Result<(), Gone> {
         self.session.warnings.clear();
         let Some(mut cursor) = self.cursors.0.remove(&id) else {
-            let error = if self.prepared.contains(id) {
-                Error::NoCursor(id)
-            } else {
-                Error::UnknownStatement(id)
-            };
+            let known = self.prepared.text(id).is_some();
+            let error = if known { Error::NoCursor(id) } else { Error::UnknownStatement(id) };
             return self.failed(&error).await;
         };
-        self.entry.resume(FETCH, &cursor.stop);
+        let text = self.prepared.text(id).unwrap_or_default();
+        self.entry.resume(text, &cursor.stop);
         let fetched = self.write_fetched(&mut cursor, rows as usize).await;
         self.entry.end();
         match fetched? {

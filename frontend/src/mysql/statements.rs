@@ -14,9 +14,6 @@ use crate::query::statement::{Show, Statement};
 use crate::query::{self, Answer, Rows, metadata, parse, tokens};
 use crate::{Error, Result};
 
-/// What is shown of a statement that was prepared before.
-const PREPARED: &str = "(prepared)";
-
 impl Client {
     /// COM_QUERY: the statements of a text, up to the first that fails.
     pub(super) async fn query(&mut self, sql: &str) -> Result<(), Gone> {
@@ -196,9 +193,10 @@ impl Client {
     ) -> Result<(), Gone> {
         self.cursors.close(id);
         let bound = self.prepared.bind(id, parameters);
+        let text = self.prepared.text(id).unwrap_or_default().to_string();
         match flags {
-            0 => self.run_statement(PREPARED, bound, RowFormat::Binary, 0).await.map(drop),
-            CURSOR_READ_ONLY => self.open_cursor(id, bound).await,
+            0 => self.run_statement(&text, bound, RowFormat::Binary, 0).await.map(drop),
+            CURSOR_READ_ONLY => self.open_cursor(id, &text, bound).await,
             other => {
                 let told = format!("cursors of type {other} are not supported: only those forward");
                 self.failed(&Error::Unsupported(told)).await

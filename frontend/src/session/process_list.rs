@@ -12,7 +12,7 @@ use union_read::Waiting;
 use crate::{Error, Result};
 
 /// The part of a statement's text that is kept for `SHOW PROCESSLIST`.
-const INFO_BYTES_MAX: usize = 64 * 1024;
+pub const INFO_BYTES_MAX: usize = 64 * 1024;
 
 /// One line of `SHOW PROCESSLIST`.
 #[derive(Debug, Clone)]
