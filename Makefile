@@ -6,7 +6,7 @@ TESTS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo chaos test test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
+.PHONY: help demo chaos test test-clients test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,6 +23,11 @@ test: setup-lab setup-clients ## every test, against a real Fluss cluster (TESTS
 	cargo build --workspace
 	cargo test --workspace $(TESTS)
 	$(if $(TESTS),,$(MAKE) test-simulation test-compose fuzz-smoke)
+
+test-clients: setup-lab ## the matrix of all MySQL clients, those too that are compiled at set-up
+	@integration-tests/clients/setup.sh heavy
+	cargo build --workspace
+	cargo test -p integration-tests --test it -- --include-ignored clients::
 
 test-unit: ## the tests that need no cluster
 	cargo test --workspace --exclude integration-tests $(TESTS)

@@ -75,6 +75,10 @@ pub struct FrontendSection {
     pub batch_size: usize,
     /// Prepared statements of one connection.
     pub prepared_statements_max: usize,
+    /// Cursors that one connection may have open; each holds its query and a part of its rows.
+    pub cursors_max: usize,
+    /// Tables whose columns one query of `information_schema` may read.
+    pub information_schema_tables_max: usize,
     /// Lists of the lake's files kept for later statements, bytes.
     pub lake_plan_cache_bytes_max: usize,
     /// How often a statement whose backend or read point was lost before its first row is begun again.
@@ -94,6 +98,8 @@ impl Default for FrontendSection {
             target_partitions: 2,
             batch_size: 8192,
             prepared_statements_max: 1000,
+            cursors_max: 16,
+            information_schema_tables_max: 10_000,
             lake_plan_cache_bytes_max: 256 << 20,
             statement_retries_max: 2,
             answer_held_bytes_max: 4 << 20,

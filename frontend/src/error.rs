@@ -24,6 +24,9 @@ pub enum Error {
     /// A table that does not exist.
     #[error("{0}")]
     UnknownTable(String),
+    /// A table where a view is wanted.
+    #[error("{0}")]
+    NoView(String),
     /// A database or catalog that does not exist.
     #[error("{0}")]
     UnknownDatabase(String),
@@ -45,6 +48,9 @@ pub enum Error {
     /// A prepared statement that is not there.
     #[error("Unknown prepared statement handler ({0}) given to EXECUTE")]
     UnknownStatement(u32),
+    /// A fetch where no cursor is open.
+    #[error("The statement ({0}) has no open cursor.")]
+    NoCursor(u32),
     /// `KILL` of a connection that is not there.
     #[error("Unknown thread id: {0}")]
     UnknownConnection(u32),
@@ -99,6 +105,11 @@ impl From<DataFusionError> for Error {
             return ours.into();
         }
         let root = error.find_root();
+        if let DataFusionError::External(inner) = root
+            && let Some(ours) = inner.downcast_ref::<Error>()
+        {
+            return ours.clone();
+        }
         let message = root.strip_backtrace();
         let message = without_kind(&message).to_string();
         match root {

@@ -4,6 +4,7 @@
 //! * [`mysql`]: the only code that knows MySQL packets: listener, connection, error numbers
 //! * [`session`]: what a connection remembers, variables, the process list
 //! * [`query`]: the pipeline of a statement; `query::run` tells the story
+//! * [`information_schema`]: what there is, in tables
 //! * [`read_points`]: where a query has read, for whoever doubts its answer
 //! * [`catalog`]: the catalogs that users created
 //! * [`cluster`]: which backends there are
@@ -14,6 +15,8 @@ pub mod catalog;
 pub mod cluster;
 pub mod config;
 mod error;
+pub mod information_schema;
+mod like;
 pub mod mysql;
 pub mod query;
 pub mod read_points;
@@ -31,9 +34,12 @@ use catalog::Catalogs;
 use cluster::Backends;
 use config::Config;
 pub use error::{Error, Result};
+use information_schema::Sources;
+use mysql::certificate::Certificate;
 use mysql::listener::Listener;
 use query::plan::Planner;
 use session::process_list::ProcessList;
+use session::variables::Variables;
 
 /// The version that clients see: what they may ask of MySQL 8.0.33, and who answers.
 pub const SERVER_VERSION: &str = concat!("8.0.33-millrace-", env!("CARGO_PKG_VERSION"));
@@ -50,9 +56,40 @@ pub struct Frontend {
     planner: Planner,
     processes: Arc<ProcessList>,
     backends: Arc<Backends>,
+    certificate: Certificate,
 }
 
 impl Frontend {
+    /// What `information_schema` tells of.
+    pub fn sources(&self) -> Sources {
+        self.planner.sources().clone()
+    }
+
+    /// The system variables that a session begins with.
+    pub fn variables(&self) -> Variables {
+        let int = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        let (mysql, section) = (&self.config.mysql, &self.config.frontend);
+        Variables::configured(&[
+            ("max_allowed_packet", int(mysql.packet_bytes_max)),
+            ("max_connections", int(mysql.connections_max)),
+            ("max_prepared_stmt_count", int(section.prepared_statements_max)),
+            ("require_secure_transport", i64::from(mysql.require_tls)),
+        ])
+    }
+
+    /// Reads the certificates of the MySQL port again; connections that there are keep theirs.
+    ///
+    /// # Errors
+    /// The files cannot be used: the old certificates stay.
+    pub fn reload_tls(&self) -> Result<()> {
+        self.certificate.reload()
+    }
+
+    /// The certificates of the MySQL port.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
     /// The catalogs.
     pub fn catalogs(&self) -> &Arc<Catalogs> {
         &self.catalogs
@@ -94,10 +131,17 @@ impl Running {
     pub async fn start(config: Config, data_dir: &Path, stop: CancellationToken) -> Result<Self> {
         let connections = Connections::new(config.frontend.lake_plan_cache_bytes_max);
         let catalogs = Arc::new(Catalogs::open(data_dir)?.with_connections(connections));
-        let planner = Planner::new(Arc::clone(&catalogs), config.frontend.target_partitions)?;
+        let processes: Arc<ProcessList> = Arc::default();
+        let sources = Sources {
+            catalogs: Arc::clone(&catalogs),
+            processes: Arc::clone(&processes),
+            tables_max: config.frontend.information_schema_tables_max,
+        };
+        let planner = Planner::new(sources, config.frontend.target_partitions)?;
         let backends = Backends::watch(config.frontend.backends.clone()).await;
-        let processes = Arc::default();
-        let shared = Arc::new(Frontend { config, catalogs, planner, processes, backends });
+        let certificate = Certificate::of(&config.mysql)?;
+        let shared =
+            Arc::new(Frontend { config, catalogs, planner, processes, backends, certificate });
         let listener = Listener::start(Arc::clone(&shared), stop).await?;
         Ok(Self { shared, listener })
     }

@@ -39,6 +39,8 @@ def canonical(value):
         return trimmed(f"{day} {value:%H:%M:%S}.{value.microsecond:06}")
     if isinstance(value, datetime.date):
         return value.isoformat()
+    if isinstance(value, datetime.time):
+        return trimmed(f"{value:%H:%M:%S}.{value.microsecond:06}")
     if isinstance(value, datetime.timedelta):
         seconds, micros = divmod(value // datetime.timedelta(microseconds=1), 1_000_000)
         minutes, seconds = divmod(seconds, 60)
@@ -72,7 +74,7 @@ class Client:
     def __init__(self, host, port, database):
         self.host, self.port, self.database = host, port, database
 
-    def connect(self, port=None, password="", database=None, tls=False, native=False):
+    def connect(self, port=None, password="", database=None, tls=False, native=False, compress=False):
         raise NotImplementedError
 
     def query(self, connection, sql):
@@ -88,6 +90,18 @@ class Client:
 
     def ping(self, connection):
         raise Unsupported("no ping")
+
+    def after_error(self, connection, wrong, then):
+        """The rows of a statement after one that failed."""
+        try:
+            self.query(connection, wrong)
+        except ServerError:
+            pass
+        return self.query(connection, then)
+
+    def fetched(self, connection, sql, rows):
+        """The rows of a statement whose cursor is on the server, so many of them and then no more."""
+        raise Unsupported("asks for no cursor")
 
     def use(self, connection, database):
         raise NotImplementedError
@@ -152,6 +166,12 @@ class Run:
         self.check("several statements", lambda: client.several(connection, "SELECT 1; SELECT 'two'; SELECT 3"))
         self.check("prepared twice", lambda: client.prepared(connection, twice, [[1], [4]]))
         self.check("prepare an error", lambda: client.prepared(connection, wrong, [[1]]))
+        self.check("warnings", self.warnings)
+        self.check("compressed", self.compressed)
+        ids = "SELECT id FROM types ORDER BY id"
+        self.check("cursor", lambda: client.fetched(connection, ids, 100))
+        self.check("empty cursor", lambda: client.fetched(connection, "SELECT id FROM types WHERE id < 0", 100))
+        self.check("cursor left in the middle", lambda: client.fetched(connection, ids, 3))
         self.check("kill query", self.kill)
         self.check("after kill query", lambda: self.query("SELECT 1"))
         self.check("query timeout", self.timeout)
@@ -162,6 +182,16 @@ class Run:
         connection = self.client.connect()
         self.client.use(connection, self.client.database)
         rows = self.client.query(connection, "SELECT database()")
+        self.client.close(connection)
+        return rows
+
+    def warnings(self):
+        """An error is counted until the next statement."""
+        return self.client.after_error(self.connection, "SELECT * FROM nothing", "SHOW COUNT(*) WARNINGS")
+
+    def compressed(self):
+        connection = self.client.connect(database=self.client.database, compress=True)
+        rows = self.client.query(connection, "SELECT * FROM types ORDER BY id")
         self.client.close(connection)
         return rows
 

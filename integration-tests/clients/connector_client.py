@@ -1,6 +1,7 @@
-"""MySQL Connector/Python, without its C extension; prepared statements in binary."""
+"""MySQL Connector/Python; prepared statements in binary. With its C extension where CONNECTOR_C is set."""
 
 import contextlib
+import os
 
 import mysql.connector
 
@@ -16,7 +17,9 @@ def server_errors():
 
 
 class Connector(checks.Client):
-    def connect(self, port=None, password="", database=None, tls=False, native=False):
+    def connect(self, port=None, password="", database=None, tls=False, native=False, compress=False):
+        if native and "CONNECTOR_C" in os.environ:
+            raise checks.Unsupported("its library has no such plug-in since 9.0")
         options = {"auth_plugin": "mysql_native_password"} if native else {}
         with server_errors():
             connection = mysql.connector.connect(
@@ -26,11 +29,13 @@ class Connector(checks.Client):
                 password=password,
                 database=database,
                 ssl_disabled=not tls,
-                use_pure=True,
+                use_pure="CONNECTOR_C" not in os.environ,
+                compress=compress,
                 autocommit=True,
                 **options,
             )
-        if tls and not connection.is_secure:
+        in_c = hasattr(connection, "_cmysql")
+        if tls and not (connection._cmysql.get_ssl_cipher() if in_c else connection.is_secure):
             raise AssertionError("no TLS")
         return connection
 

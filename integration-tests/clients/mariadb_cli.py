@@ -19,10 +19,12 @@ class Connection:
 
 
 class Cli(checks.Client):
-    def connect(self, port=None, password="", database=None, tls=False, native=False):
+    def connect(self, port=None, password="", database=None, tls=False, native=False, compress=False):
         tls = ["--ssl", "--disable-ssl-verify-server-cert"] if tls else ["--skip-ssl"]
         arguments = ["mariadb", "--no-defaults", *tls, f"--host={self.host}", f"--port={port or self.port}"]
         arguments += ["--protocol=tcp", "--user=root", "--default-character-set=utf8mb4", "--binary-as-hex"]
+        if compress:
+            arguments += ["--compress"]
         if native:
             arguments += ["--default-auth=mysql_native_password"]
         connection = Connection(arguments + [f"--database={database}"] * bool(database), password)
@@ -57,6 +59,9 @@ class Cli(checks.Client):
             for result in results
             for row in xml.etree.ElementTree.fromstring(result)
         ]
+
+    def after_error(self, connection, wrong, then):
+        raise checks.Unsupported("ends with an error")
 
     def ping(self, connection):
         ping = [connection.arguments[0].replace("mariadb", "mariadb-admin"), *connection.arguments[1:6], "ping"]

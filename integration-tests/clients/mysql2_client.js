@@ -100,6 +100,16 @@ async function session(connection) {
   await check("several statements", async () => (await query(connection, "SELECT 1; SELECT 'two'; SELECT 3")).flat());
   await check("prepared twice", () => prepared(connection, twice, [[1], [4]]));
   await check("prepare an error", () => prepared(connection, "SELECT * FROM nothing WHERE id = ?", [[1]]));
+  await check("warnings", async () => {
+    await query(connection, "SELECT * FROM nothing").catch(() => {});
+    return query(connection, "SHOW COUNT(*) WARNINGS");
+  });
+  await check("compressed", async () => {
+    const other = await connect({ database, compress: true });
+    const rows = await query(other, "SELECT * FROM types ORDER BY id");
+    await other.end();
+    return rows;
+  });
   await check("kill query", async () => {
     // other clients may ask the same at this time
     const slow = checks.slow.replace("count(*)", `count(*) AS of_${process.pid}`);
@@ -156,6 +166,9 @@ async function all() {
   });
   await logins();
   await connection.end();
+  for (const name of ["cursor", "empty cursor", "cursor left in the middle"]) {
+    console.log(JSON.stringify({ check: name, skipped: "asks for no cursor" }));
+  }
   for (const [name, why] of [["query timeout", "its timeout closes the connection"], ["native password", "takes what the server offers"]]) {
     console.log(JSON.stringify({ check: name, skipped: why }));
   }

@@ -17,7 +17,7 @@ def server_errors():
 
 
 class PyMySql(checks.Client):
-    def connect(self, port=None, password="", database=None, tls=False, native=False):
+    def connect(self, port=None, password="", database=None, tls=False, native=False, compress=False):
         options = {}
         if tls:
             # the certificate of a test is nobody's
@@ -26,6 +26,8 @@ class PyMySql(checks.Client):
             options["ssl_disabled"] = True
         if native:
             raise checks.Unsupported("takes what the server offers")
+        if compress:
+            raise checks.Unsupported("compresses nothing")
         with server_errors():
             connection = pymysql.connect(
                 host=self.host,

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts the MySQL clients that the tests use into one directory outside the clone: the mariadb program (as a package of the
-# system), a Python environment, an npm directory, and Connector/J with its compiled program. Prints that directory on
+# system), a Python environment, an npm directory, and drivers of JDBC with their compiled program. With the argument `heavy`
+# also those that are compiled here or bring much along: mysqlclient, ODBC, mycli and a driver of Go. Prints that directory on
 # stdout, progress on stderr. Done means: nothing to do.
 #
 #   MILLRACE_CLIENTS_HOME   the directory (default: ${XDG_CACHE_HOME:-$HOME/.cache}/millrace/clients)
@@ -11,11 +12,21 @@ home=${MILLRACE_CLIENTS_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/clients}
 # the version of the lab: one plug-in for all of the project
 plugin=org.apache.maven.plugins:maven-dependency-plugin:2.8
 
+heavy=$([ "${1:-}" = heavy ] && echo yes || true)
+
 say() { echo "clients: $*" >&2; }
 die() { say "$*"; exit 1; }
 
 ensure_tools() {
     local missing=()
+    if [ "$heavy" ]; then
+        command -v gcc >/dev/null || missing+=(gcc)
+        command -v pkg-config >/dev/null || missing+=(pkg-config)
+        command -v mariadb_config >/dev/null || missing+=(libmariadb-dev)
+        command -v odbcinst >/dev/null || missing+=(unixodbc odbcinst)
+        odbcinst -q -d 2>/dev/null | grep -q MariaDB || missing+=(odbc-mariadb)
+        command -v go >/dev/null || missing+=(golang-go)
+    fi
     command -v mariadb >/dev/null || missing+=(mariadb-client)
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     command -v node >/dev/null || missing+=(nodejs)
@@ -38,6 +49,18 @@ fetch_python() {
     "$home/python/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt" >&2
 }
 
+fetch_heavy_python() {
+    say "installing mysqlclient, pyodbc and mycli"
+    rm -rf "$home/python-heavy"
+    python3 -m venv "$home/python-heavy" >&2
+    "$home/python-heavy/bin/pip" install -q --disable-pip-version-check -r "$here/requirements-heavy.txt" >&2
+}
+
+build_go() {
+    say "building the program for Go"
+    (cd "$here/go" && go build -o "$home/go-client" .) >&2
+}
+
 fetch_node() {
     say "installing the Node.js client"
     rm -rf "$home/node"
@@ -47,14 +70,16 @@ fetch_node() {
 }
 
 fetch_java() {
-    say "fetching Connector/J"
-    rm -rf "$home/jars"
+    say "fetching drivers of JDBC"
+    rm -rf "$home/jars" "$home/jars-8"
     mvn -B -q -Dstyle.color=never -f "$here/pom.xml" "$plugin:copy-dependencies" \
         -DincludeScope=runtime -DoutputDirectory="$home/jars" >&2
+    mvn -B -q -Dstyle.color=never -f "$here/pom-8.xml" "$plugin:copy-dependencies" \
+        -DincludeScope=runtime -DoutputDirectory="$home/jars-8" >&2
 }
 
 compile_java() {
-    say "compiling the program for Connector/J"
+    say "compiling the program for JDBC"
     rm -rf "$home/classes"
     mkdir -p "$home/classes"
     javac -Xlint:all -d "$home/classes" -cp "$home/jars/*" "$here"/*.java >&2
@@ -78,6 +103,10 @@ exec 9>"$home/.lock"
 flock -n 9 || { say "waiting for another set-up to end"; flock 9; }
 once python fetch_python "$here/requirements.txt"
 once node fetch_node "$here/package.json" "$here/package-lock.json"
-once jars fetch_java "$here/pom.xml"
+once jars fetch_java "$here/pom.xml" "$here/pom-8.xml"
 once classes compile_java "$here/pom.xml" "$here"/*.java
+if [ "$heavy" ]; then
+    once python-heavy fetch_heavy_python "$here/requirements-heavy.txt"
+    once go build_go "$here/go/go.mod" "$here/go/go.sum" "$here"/go/*.go
+fi
 echo "$home"

@@ -8,6 +8,8 @@ pub const FOUND_ROWS: u32 = 1 << 1;
 pub const LONG_FLAG: u32 = 1 << 2;
 /// A database at login.
 pub const CONNECT_WITH_DB: u32 = 1 << 3;
+/// Compressed frames by zlib.
+pub const COMPRESS: u32 = 1 << 5;
 /// An ODBC client.
 pub const ODBC: u32 = 1 << 6;
 /// Spaces before parentheses.
@@ -39,12 +41,16 @@ pub const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
 /// OK packets in place of EOF packets.
 pub const DEPRECATE_EOF: u32 = 1 << 24;
 
+/// Compressed frames by zstd.
+pub const ZSTD_COMPRESSION: u32 = 1 << 26;
+
 /// What this server has. Left out: LOCAL_FILES (security), QUERY_ATTRIBUTES (another layout of queries),
-/// SESSION_TRACK, compression.
+/// SESSION_TRACK.
 pub const SERVER: u32 = LONG_PASSWORD
     | FOUND_ROWS
     | LONG_FLAG
     | CONNECT_WITH_DB
+    | COMPRESS
     | ODBC
     | IGNORE_SPACE
     | PROTOCOL_41
@@ -58,9 +64,16 @@ pub const SERVER: u32 = LONG_PASSWORD
     | PLUGIN_AUTH
     | CONNECT_ATTRS
     | PLUGIN_AUTH_LENENC
-    | DEPRECATE_EOF;
+    | DEPRECATE_EOF
+    | ZSTD_COMPRESSION;
 
+/// Status: `BEGIN` was said and no end of it.
+pub const STATUS_IN_TRANSACTION: u16 = 1;
 /// Status: every statement is its own transaction.
 pub const STATUS_AUTOCOMMIT: u16 = 2;
 /// Status: another result follows.
 pub const STATUS_MORE_RESULTS: u16 = 8;
+/// Status: rows are to be fetched from a cursor.
+pub const STATUS_CURSOR_EXISTS: u16 = 0x40;
+/// Status: the cursor has no more rows.
+pub const STATUS_LAST_ROW_SENT: u16 = 0x80;

@@ -5,6 +5,9 @@ use bytes::Bytes;
 use crate::wire::Reader;
 use crate::{Error, Result};
 
+/// Flag of COM_STMT_EXECUTE: a cursor that goes forward.
+pub const CURSOR_READ_ONLY: u8 = 1;
+
 /// One command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -14,8 +17,8 @@ pub enum Command {
     InitDb(String),
     /// A text of one or more statements.
     Query(String),
-    /// The columns of a table, by an old way.
-    FieldList,
+    /// The columns of a table, by an old way: its name, and a pattern of names of columns.
+    FieldList(String, String),
     /// A line of figures.
     Statistics,
     /// Ends another connection's statement and connection.
@@ -32,10 +35,17 @@ pub enum Command {
     Execute {
         /// The statement.
         statement: u32,
-        /// Whether rows are to be fetched by COM_STMT_FETCH.
-        cursor: bool,
+        /// Flags: 0, rows at once; [`CURSOR_READ_ONLY`], rows are fetched by COM_STMT_FETCH.
+        flags: u8,
         /// What follows the iteration count.
         parameters: Bytes,
+    },
+    /// The next rows of a cursor.
+    Fetch {
+        /// The statement.
+        statement: u32,
+        /// How many at the most.
+        rows: u32,
     },
     /// A piece of a long parameter; has no answer.
     SendLongData {
@@ -81,7 +91,10 @@ fn read(packet: &Bytes) -> Result<Command> {
         0x01 => Command::Quit,
         0x02 => Command::InitDb(text(payload)?),
         0x03 => Command::Query(text(payload)?),
-        0x04 => Command::FieldList,
+        0x04 => {
+            let table = text(reader.zero_terminated()?)?;
+            Command::FieldList(table, text(reader.rest())?)
+        }
         0x09 => Command::Statistics,
         0x0c => Command::ProcessKill(reader.u32()?),
         0x0e => Command::Ping,
@@ -89,10 +102,10 @@ fn read(packet: &Bytes) -> Result<Command> {
         0x16 => Command::Prepare(text(payload)?),
         0x17 => {
             let statement = reader.u32()?;
-            let cursor = reader.u8()? != 0;
+            let flags = reader.u8()?;
             reader.u32()?;
             let parameters = packet.slice_ref(reader.rest());
-            Command::Execute { statement, cursor, parameters }
+            Command::Execute { statement, flags, parameters }
         }
         0x18 => {
             let (statement, parameter) = (reader.u32()?, reader.u16()?);
@@ -101,6 +114,7 @@ fn read(packet: &Bytes) -> Result<Command> {
         0x19 => Command::CloseStatement(reader.u32()?),
         0x1a => Command::ResetStatement(reader.u32()?),
         0x1b => Command::SetOption(reader.u16()?),
+        0x1c => Command::Fetch { statement: reader.u32()?, rows: reader.u32()? },
         0x1f => Command::ResetConnection,
         other => Command::Unknown(*other),
     })

@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use crate::auth::Verifier;
 use crate::capability as cap;
 use crate::command::{self, Command};
+use crate::compress::{Algorithm, Compressed};
 use crate::packet::{Decoder, begin, finish};
 use crate::value::Rows;
 use crate::wire::put_lenenc;
@@ -73,9 +74,11 @@ pub struct Connection<S> {
     stream: Stream<S>,
     decoder: Decoder,
     out: Vec<u8>,
+    compressed: Option<Compressed>,
     sequence: u8,
     capabilities: u32,
     multi_statements: bool,
+    status: u16,
     logged_in: bool,
     salt: [u8; crate::auth::SALT],
     packet_bytes_max: usize,
@@ -103,12 +106,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.multi_statements = on;
     }
 
+    /// Sets the flags that tell of the session, for the packets that end columns and rows.
+    pub fn set_status(&mut self, status: u16) {
+        self.status = status;
+    }
+
+    /// Compresses from here on, where both sides have said so: after the OK that ends a login.
+    pub fn start_compression(&mut self) {
+        if let Some(algorithm) = Algorithm::of(self.capabilities)
+            && self.compressed.is_none()
+        {
+            let mut compressed = Compressed::new(algorithm);
+            // what a client sent before it read the OK
+            let ahead = self.decoder.buffer().split();
+            compressed.buffer().unsplit(ahead);
+            self.compressed = Some(compressed);
+            self.decoder.set_any_sequence();
+        }
+    }
+
     /// The next command; `None` when the client has gone.
     ///
     /// # Errors
     /// `Command` for one that is malformed: it can be answered with an error, and the session goes on.
     pub async fn read_command(&mut self) -> Result<Option<Command>> {
         self.decoder.reset_sequence();
+        if let Some(compressed) = &mut self.compressed {
+            compressed.reset_sequence();
+        }
         match self.read_packet().await? {
             Some(packet) => {
                 self.sequence = self.decoder.sequence();
@@ -124,15 +149,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             if let Some(packet) = self.decoder.next_packet()? {
                 return Ok(Some(packet));
             }
+            if let Some(compressed) = &mut self.compressed
+                && compressed.next_frame(self.decoder.buffer())?
+            {
+                continue;
+            }
             let read = if self.logged_in {
-                self.stream.read_buf(self.decoder.buffer()).await?
+                let buffer = arriving(&mut self.compressed, &mut self.decoder);
+                self.stream.read_buf(buffer).await?
             } else {
                 // a client may send its first bytes of TLS behind the request for it: they are not ours to read
                 let missing = self.decoder.missing() as u64;
                 (&mut self.stream).take(missing).read_buf(self.decoder.buffer()).await?
             };
             if read == 0 {
-                return match self.decoder.buffer().is_empty() {
+                let nothing_left = self.decoder.buffer().is_empty()
+                    && self.compressed.as_mut().is_none_or(|c| c.buffer().is_empty());
+                return match nothing_left {
                     true => Ok(None),
                     false => Err(Error::protocol("the client left in the middle of a packet")),
                 };
@@ -143,11 +176,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Resolves when the client has gone. What it sends meanwhile is kept, up to a bound, and read later.
     pub async fn closed(&mut self) {
         loop {
-            if self.decoder.buffer().len() >= READ_AHEAD {
+            let buffer = arriving(&mut self.compressed, &mut self.decoder);
+            if buffer.len() >= READ_AHEAD {
                 // it is there, or TCP will tell when its answer is written
                 return std::future::pending().await;
             }
-            match self.stream.read_buf(self.decoder.buffer()).await {
+            match self.stream.read_buf(buffer).await {
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
@@ -187,7 +221,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        self.stream.write_all(&self.out).await?;
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        match &mut self.compressed {
+            Some(compressed) => {
+                let frames = compressed.frames(&self.out)?;
+                self.stream.write_all(&frames).await?;
+            }
+            None => self.stream.write_all(&self.out).await?,
+        }
         self.stream.flush().await?;
         self.out.clear();
         self.out.shrink_to(2 * BLOCK);
@@ -200,13 +243,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// The end of column definitions or of rows, for clients that do without EOF packets or want them.
-    fn put_eof(&mut self, status: u16) {
-        let ok = Ok { status, ..Ok::default() };
+    fn put_eof(&mut self, flags: u16, warnings: u16) {
+        let status = self.status | flags;
+        let ok = Ok { status, warnings, ..Ok::default() };
         if self.deprecate_eof() {
             self.put(|out| out.extend_from_slice(&ok_payload(0xfe, &ok)));
         } else {
             self.put(|out| {
-                out.extend_from_slice(&[0xfe, 0, 0]);
+                out.push(0xfe);
+                out.extend_from_slice(&warnings.to_le_bytes());
                 out.extend_from_slice(&status.to_le_bytes());
             });
         }
@@ -224,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             self.put(|out| column.put(out));
         }
         if !self.deprecate_eof() {
-            self.put_eof(cap::STATUS_AUTOCOMMIT);
+            self.put_eof(0, 0);
         }
     }
 
@@ -256,10 +301,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.flush().await
     }
 
-    /// Ends a result.
-    pub async fn finish_result(&mut self, status: u16) -> Result<()> {
-        self.put_eof(status);
+    /// Ends a result, with flags beside those of the session.
+    pub async fn finish_result(&mut self, flags: u16, warnings: u16) -> Result<()> {
+        self.put_eof(flags, warnings);
         self.flush().await
+    }
+
+    /// Answers that a cursor is open: its columns. Clients of both kinds want one packet behind them that says so.
+    pub async fn open_cursor(&mut self, columns: &[Column], warnings: u16) -> Result<()> {
+        self.put(|out| put_lenenc(out, columns.len() as u64));
+        for column in columns {
+            self.put(|out| column.put(out));
+        }
+        self.put_eof(cap::STATUS_CURSOR_EXISTS, warnings);
+        self.flush().await
+    }
+
+    /// Answers COM_FIELD_LIST: columns, none of which has a default.
+    pub async fn field_list(&mut self, columns: &[Column]) -> Result<()> {
+        for column in columns {
+            self.put(|out| {
+                column.put(out);
+                out.push(0xfb);
+            });
+        }
+        self.finish_result(0, 0).await
     }
 
     /// Answers COM_STMT_PREPARE.
@@ -284,6 +350,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             self.put_columns(&columns[..usize::from(count)]);
         }
         self.flush().await
+    }
+}
+
+/// Where bytes arrive: in front of what decompresses them, if there is such a thing.
+fn arriving<'a>(
+    compressed: &'a mut Option<Compressed>,
+    decoder: &'a mut Decoder,
+) -> &'a mut bytes::BytesMut {
+    match compressed {
+        Some(compressed) => compressed.buffer(),
+        None => decoder.buffer(),
     }
 }
 

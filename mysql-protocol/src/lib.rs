@@ -2,7 +2,7 @@
 //!
 //! Read in this order:
 //!
-//! * [`packet`], [`wire`]: frames, and the values inside of them
+//! * [`packet`], [`wire`], [`compress`]: frames, the values inside of them, and compressed frames around them
 //! * [`capability`], [`greeting`], [`auth`]: the way to a session
 //! * [`command`], [`prepared`]: what a client asks
 //! * [`column`], [`value`]: Arrow columns and values as MySQL's
@@ -11,7 +11,7 @@
 //! Everything but `connection` and `tls` is without I/O. Lengths are checked before they are allocated; nothing that a
 //! client sends can panic.
 //!
-//! Absent on purpose: SQL, sessions, users, compression, cursors, LOCAL INFILE.
+//! Absent on purpose: SQL, sessions, users, LOCAL INFILE.
 //!
 //! Source: MySQL 8.0 "Client/Server Protocol" (MySQL Server Doxygen documentation).
 
@@ -19,6 +19,7 @@ pub mod auth;
 pub mod capability;
 pub mod column;
 pub mod command;
+pub mod compress;
 pub mod connection;
 mod error;
 pub mod greeting;

@@ -16,18 +16,25 @@ pub struct Decoder {
     buffer: BytesMut,
     packet: BytesMut,
     sequence: u8,
+    any_sequence: bool,
     max: usize,
 }
 
 impl Decoder {
     /// A decoder that refuses packets of more than `max` bytes.
     pub fn new(max: usize) -> Self {
-        Self { buffer: BytesMut::new(), packet: BytesMut::new(), sequence: 0, max }
+        let (buffer, packet) = (BytesMut::new(), BytesMut::new());
+        Self { buffer, packet, sequence: 0, any_sequence: false, max }
     }
 
     /// Changes the limit: it is small before a login.
     pub fn set_max(&mut self, max: usize) {
         self.max = max;
+    }
+
+    /// Takes packets whatever their numbers are: inside of compressed frames, whose numbers count, clients differ.
+    pub fn set_any_sequence(&mut self) {
+        self.any_sequence = true;
     }
 
     /// The next command begins: sequence numbers start again.
@@ -73,7 +80,7 @@ impl Decoder {
             if bytes > self.max {
                 return Err(Error::TooLarge { bytes, max: self.max });
             }
-            if sequence != self.sequence {
+            if sequence != self.sequence && !self.any_sequence {
                 return Err(Error::protocol(format!(
                     "frame {sequence} arrived where {} was due",
                     self.sequence

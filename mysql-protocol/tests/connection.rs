@@ -9,11 +9,10 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
-use mysql_protocol::capability::STATUS_AUTOCOMMIT;
 use mysql_protocol::prepared::parameters;
 use mysql_protocol::{
-    Accounts, Column, Command, Connection, Ok as OkPacket, RowFormat, ServerError, ServerOptions,
-    Verifier, accept, command, greeting, packet, tls,
+    Accounts, Column, Command, Connection, Error, Ok as OkPacket, RowFormat, ServerError,
+    ServerOptions, Verifier, accept, command, greeting, packet, tls,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -31,7 +30,7 @@ impl Accounts for OneAccount {
 fn options() -> ServerOptions {
     ServerOptions {
         version: "8.0.33-test".into(),
-        tls: Some(tls::self_signed().unwrap()),
+        tls: Some(tls::Certificates::self_signed().unwrap().config()),
         require_tls: false,
         packet_bytes_max: 1 << 20,
         login_timeout: Duration::from_secs(5),
@@ -75,7 +74,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(mut connection: Connect
         };
         connection.start_result(&columns).await.unwrap();
         connection.write_batch(&batch, format, 0).await.unwrap();
-        connection.finish_result(STATUS_AUTOCOMMIT).await.unwrap();
+        connection.finish_result(0, 0).await.unwrap();
     }
 }
 
@@ -164,6 +163,13 @@ const CLIENT: u32 = 1 << 9 | 1 << 15 | 1 << 19;
 async fn logged_in(
     pipelined: &[u8],
 ) -> (Connection<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
+    logged_in_with(CLIENT, pipelined).await
+}
+
+async fn logged_in_with(
+    capabilities: u32,
+    pipelined: &[u8],
+) -> (Connection<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
     let (mut client, stream) = duplex(1 << 16);
     let accounts = OneAccount("");
     let options = options();
@@ -172,7 +178,7 @@ async fn logged_in(
         client.read_exact(&mut greeting).await.unwrap();
         let mut rest = vec![0; usize::from(greeting[0])];
         client.read_exact(&mut rest).await.unwrap();
-        let mut bytes = framed(&login(CLIENT), 1);
+        let mut bytes = framed(&login(capabilities), 1);
         bytes.extend_from_slice(pipelined);
         client.write_all(&bytes).await.unwrap();
     });
@@ -191,6 +197,65 @@ async fn pipelined_commands_are_kept_while_a_statement_runs() {
     assert_eq!(connection.read_command().await.unwrap(), Some(Command::Query("two".into())));
     assert_eq!(connection.read_command().await.unwrap(), Some(Command::Ping));
     assert_eq!(connection.read_command().await.unwrap(), None);
+}
+
+/// The packets that a client finds, as they lie in its stream.
+async fn packets(client: &mut tokio::io::DuplexStream) -> Vec<bytes::Bytes> {
+    let mut arrived = vec![];
+    client.read_to_end(&mut arrived).await.unwrap();
+    let mut decoder = packet::Decoder::new(1 << 20);
+    decoder.buffer().extend_from_slice(&arrived);
+    let mut all = vec![];
+    // the numbers are those of one answer
+    decoder.set_sequence(arrived[3]);
+    while let Some(packet) = decoder.next_packet().unwrap() {
+        all.push(packet);
+    }
+    all
+}
+
+/// Clients that know no OK in place of EOF find one packet behind the columns of a cursor, as the others do.
+#[tokio::test]
+async fn an_open_cursor_ends_in_one_packet_that_says_so() {
+    const DEPRECATE_EOF: u32 = 1 << 24;
+    for (capabilities, last) in [
+        (CLIENT, &[0xfe, 3, 0, 0x42, 0][..]),
+        (CLIENT | DEPRECATE_EOF, &[0xfe, 0, 0, 0x42, 0, 3, 0]),
+    ] {
+        let (mut connection, mut client) = logged_in_with(capabilities, &[]).await;
+        let columns: Vec<Column> =
+            answer().schema().fields().iter().map(|field| Column::from_field(field)).collect();
+        connection.open_cursor(&columns, 3).await.unwrap();
+        drop(connection);
+        let packets = packets(&mut client).await;
+        assert_eq!(packets.len(), 4);
+        assert_eq!((&packets[0][..], &packets[3][..]), (&[2][..], last));
+    }
+}
+
+/// What was sent before the client had read the OK is compressed too.
+#[tokio::test]
+async fn compression_begins_behind_the_login() {
+    use mysql_protocol::compress::{Algorithm, Compressed};
+    const COMPRESS: u32 = 1 << 5;
+    let command = framed(format!("\x03{}", "x".repeat(1000)).as_bytes(), 0);
+    let frames = Compressed::new(Algorithm::Zlib).frames(&command).unwrap();
+    let (mut connection, mut client) = logged_in_with(CLIENT | COMPRESS, &frames[..20]).await;
+    connection.start_compression();
+    client.write_all(&frames[20..]).await.unwrap();
+    assert_eq!(connection.read_command().await.unwrap(), Some(Command::Query("x".repeat(1000))));
+    connection.text(&"y".repeat(1000)).await.unwrap();
+    // a frame out of sequence ends the connection
+    let mut wrong = frames.clone();
+    wrong[3] = 9;
+    client.write_all(&wrong).await.unwrap();
+    assert!(matches!(connection.read_command().await, Err(Error::Protocol(_))));
+    drop(connection);
+    let mut arrived = vec![];
+    client.read_to_end(&mut arrived).await.unwrap();
+    assert!(arrived.len() < 200, "{}", arrived.len());
+    // its number follows that of the command
+    assert_eq!(arrived[3], 1);
 }
 
 #[tokio::test]

@@ -4,25 +4,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
-use mysql_protocol::capability::{STATUS_AUTOCOMMIT, STATUS_MORE_RESULTS};
+use mysql_protocol::capability::{STATUS_AUTOCOMMIT, STATUS_IN_TRANSACTION};
 use mysql_protocol::{
-    Column, Command, Connection, Login, Ok as OkPacket, RowFormat, ServerError, ServerOptions,
+    Column, Command, Connection, Login, Ok as OkPacket, ServerError, ServerOptions,
 };
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::cursor::Cursors;
 use super::error_code::server_error;
 use super::listener::Root;
 use super::prepared::PreparedStatements;
-use crate::query::statement::Statement;
-use crate::query::{self, Answer, Rows, parse, settings};
+use crate::query::statement::Like;
+use crate::query::{metadata, settings};
 use crate::session::Session;
 use crate::session::process_list::Entry;
+use crate::session::warnings::Warning;
 use crate::{Error, Frontend, Result};
 
 /// The session ends: the client is gone, or the connection is of no more use.
-struct Gone;
+pub(super) struct Gone;
 
 impl From<mysql_protocol::Error> for Gone {
     fn from(error: mysql_protocol::Error) -> Self {
@@ -54,9 +55,12 @@ pub async fn serve(
     let connections = metrics::gauge!("millrace_frontend_connections");
     connections.increment(1.0);
     let entry = frontend.processes().enter(id, &login.user, &host);
-    let session = Session::new(id, login.user.clone(), host);
+    let mut session = Session::new(id, login.user.clone(), host);
+    session.variables = frontend.variables();
+    tracing::debug!(%peer, id, attributes = ?login.attributes, "a login");
     let prepared = PreparedStatements::default();
-    let mut client = Client { frontend, connection, session, entry, prepared };
+    let cursors = Cursors::default();
+    let mut client = Client { frontend, connection, session, entry, prepared, cursors };
     let killed = client.entry.stop.clone();
     tokio::select! {
         () = killed.cancelled() => {}
@@ -65,12 +69,13 @@ pub async fn serve(
     connections.decrement(1.0);
 }
 
-struct Client {
-    frontend: Arc<Frontend>,
-    connection: Connection<TcpStream>,
-    session: Session,
-    entry: Entry,
-    prepared: PreparedStatements,
+pub(super) struct Client {
+    pub(super) frontend: Arc<Frontend>,
+    pub(super) connection: Connection<TcpStream>,
+    pub(super) session: Session,
+    pub(super) entry: Entry,
+    pub(super) prepared: PreparedStatements,
+    pub(super) cursors: Cursors,
 }
 
 impl Client {
@@ -109,11 +114,16 @@ impl Client {
 
     /// Answers a login: OK, or an error where its database is unknown.
     async fn begin(&mut self, database: Option<String>) -> Result<(), Gone> {
-        let Some(database) = database else {
-            return Ok(self.connection.ok(&OkPacket::default()).await?);
+        let chosen = match database {
+            Some(database) => self.use_database(&database).await,
+            None => Ok(()),
         };
-        match self.use_database(&database).await {
-            Ok(()) => Ok(self.connection.ok(&OkPacket::default()).await?),
+        match chosen {
+            Ok(()) => {
+                self.ok(0).await?;
+                self.connection.start_compression();
+                Ok(())
+            }
             Err(error) => {
                 self.connection.error(&server_error(&error)).await?;
                 Err(Gone)
@@ -129,7 +139,7 @@ impl Client {
     async fn answer(&mut self, command: Command) -> Result<(), Gone> {
         match command {
             Command::Query(sql) => self.query(&sql).await,
-            Command::Ping => Ok(self.connection.ok(&OkPacket::default()).await?),
+            Command::Ping => self.ok(0).await,
             Command::InitDb(name) => {
                 let done = self.use_database(&name).await;
                 self.done(done).await
@@ -137,37 +147,38 @@ impl Client {
             Command::ResetConnection => {
                 self.session.reset();
                 self.prepared.clear();
+                self.cursors.clear();
                 self.done(Ok(())).await
             }
             Command::ChangeUser(payload) => self.change_user(&payload).await,
             Command::Prepare(sql) => self.prepare(&sql).await,
-            Command::Execute { cursor: true, .. } => {
-                let told = "cursors are not supported: fetch rows without one".to_string();
-                self.done(Err(Error::Unsupported(told))).await
+            Command::Execute { statement, flags, parameters } => {
+                self.execute(statement, flags, &parameters).await
             }
-            Command::Execute { statement, parameters, .. } => {
-                self.execute(statement, &parameters).await
-            }
+            Command::Fetch { statement, rows } => self.fetch(statement, rows).await,
+            Command::FieldList(table, pattern) => self.field_list(&table, pattern).await,
             Command::SendLongData { statement, parameter, data } => {
                 self.prepared.long_data(statement, parameter, &data);
                 Ok(())
             }
             Command::CloseStatement(statement) => {
                 self.prepared.close(statement);
+                self.cursors.close(statement);
                 Ok(())
             }
             Command::Unanswerable => Ok(()),
             Command::ResetStatement(statement) => {
+                self.cursors.close(statement);
                 let done = self.prepared.reset(statement);
                 self.done(done).await
             }
             Command::SetOption(option @ (0 | 1)) => {
                 self.connection.set_multi_statements(option == 0);
-                Ok(self.connection.finish_result(STATUS_AUTOCOMMIT).await?)
+                Ok(self.connection.finish_result(0, 0).await?)
             }
             Command::Statistics => {
-                let sessions = self.frontend.processes().all().len();
-                Ok(self.connection.text(&format!("Threads: {sessions}")).await?)
+                let told = statistics(&self.frontend);
+                Ok(self.connection.text(&told).await?)
             }
             Command::ProcessKill(id) => {
                 let done = self.frontend.processes().kill(id, false);
@@ -179,9 +190,61 @@ impl Client {
 
     async fn done(&mut self, result: Result<()>) -> Result<(), Gone> {
         match result {
-            Ok(()) => Ok(self.connection.ok(&OkPacket::default()).await?),
-            Err(error) => Ok(self.connection.error(&server_error(&error)).await?),
+            Ok(()) => self.ok(0).await,
+            Err(error) => self.failed(&error).await,
         }
+    }
+
+    /// Answers OK, with flags beside those of the session.
+    pub(super) async fn ok(&mut self, flags: u16) -> Result<(), Gone> {
+        let (status, warnings) = (self.set_status() | flags, self.warnings());
+        Ok(self.connection.ok(&OkPacket { status, warnings, ..OkPacket::default() }).await?)
+    }
+
+    /// Answers with an error, which `SHOW WARNINGS` repeats.
+    pub(super) async fn failed(&mut self, error: &Error) -> Result<(), Gone> {
+        let error = server_error(error);
+        self.session.warnings.push(Warning::error(error.errno, error.message.as_str()));
+        Ok(self.connection.error(&error).await?)
+    }
+
+    /// Tells the connection the flags of the session, and returns them.
+    pub(super) fn set_status(&mut self) -> u16 {
+        let mut status = 0;
+        if self.session.variables.int("autocommit") != 0 {
+            status |= STATUS_AUTOCOMMIT;
+        }
+        if self.session.in_transaction {
+            status |= STATUS_IN_TRANSACTION;
+        }
+        self.connection.set_status(status);
+        status
+    }
+
+    /// How many warnings the last statement left.
+    pub(super) fn warnings(&self) -> u16 {
+        u16::try_from(self.session.warnings.count()).unwrap_or(u16::MAX)
+    }
+
+    /// COM_FIELD_LIST.
+    async fn field_list(&mut self, table: &str, pattern: String) -> Result<(), Gone> {
+        let name = [table.to_string()];
+        let described = metadata::described_table(&self.frontend, &self.session, &name).await;
+        let described = match described {
+            Ok(described) => described,
+            Err(error) => return self.failed(&error).await,
+        };
+        let wanted = Like(Some(pattern).filter(|pattern| !pattern.is_empty()));
+        let fields = described.description.columns.schema.fields().iter();
+        let columns: Vec<Column> = fields
+            .filter(|field| wanted.matches(field.name()))
+            .map(|field| Column {
+                schema: described.database.clone(),
+                table: described.name.clone(),
+                ..Column::from_field(field)
+            })
+            .collect();
+        Ok(self.connection.field_list(&columns).await?)
     }
 
     async fn change_user(&mut self, payload: &[u8]) -> Result<(), Gone> {
@@ -189,157 +252,21 @@ impl Client {
         let host = self.session.host.clone();
         let login = self.connection.change_user(payload, &host, &Root(&frontend)).await?;
         self.prepared.clear();
+        self.cursors.clear();
         self.session = Session::new(self.session.id, login.user, host);
+        self.session.variables = self.frontend.variables();
         self.begin(login.database).await
-    }
-
-    async fn query(&mut self, sql: &str) -> Result<(), Gone> {
-        let statements = match parse::parse(sql) {
-            Ok(statements) if statements.is_empty() => Err(Error::Empty),
-            Ok(statements) if statements.len() > 1 && !self.connection.multi_statements() => {
-                Err(Error::Syntax("several statements in one text were not asked for".into()))
-            }
-            parsed => parsed,
-        };
-        let statements = match statements {
-            Ok(statements) => statements,
-            Err(error) => return Ok(self.connection.error(&server_error(&error)).await?),
-        };
-        let last = statements.len() - 1;
-        for (i, statement) in statements.into_iter().enumerate() {
-            let more = if i < last { STATUS_MORE_RESULTS } else { 0 };
-            let went_well = self.run_statement(sql, statement, RowFormat::Text, more).await?;
-            if !went_well {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs one statement and writes its answer; `false` when that was an error.
-    async fn run_statement(
-        &mut self,
-        sql: &str,
-        statement: Statement,
-        format: RowFormat,
-        more: u16,
-    ) -> Result<bool, Gone> {
-        metrics::counter!("millrace_frontend_statements_total").increment(1);
-        let (stop, waiting) = self.entry.begin(sql, self.session.database.as_deref());
-        let running = query::run(&self.frontend, &mut self.session, statement, &stop);
-        let running = waiting.watch(running);
-        let answer = tokio::select! {
-            answer = running => answer,
-            () = self.connection.closed() => return Err(Gone),
-        };
-        let written = self.write(answer, format, more).await;
-        self.entry.end();
-        written
-    }
-
-    async fn write(
-        &mut self,
-        answer: Result<Answer>,
-        format: RowFormat,
-        more: u16,
-    ) -> Result<bool, Gone> {
-        let error = match answer {
-            Ok(Answer::Done) => {
-                let status = STATUS_AUTOCOMMIT | more;
-                self.connection.ok(&OkPacket { status, ..OkPacket::default() }).await?;
-                return Ok(true);
-            }
-            Ok(Answer::Rows(rows)) => match self.write_rows(rows, format, more).await? {
-                Ok(()) => return Ok(true),
-                Err(error) => error,
-            },
-            Err(error) => error,
-        };
-        metrics::counter!("millrace_frontend_statements_failed_total").increment(1);
-        self.connection.error(&server_error(&error)).await?;
-        Ok(false)
-    }
-
-    /// Writes rows as they come. The inner error ends them in the middle.
-    async fn write_rows(
-        &mut self,
-        mut rows: Rows,
-        format: RowFormat,
-        more: u16,
-    ) -> Result<Result<()>, Gone> {
-        let offset = self.session.offset_seconds();
-        let patience = u64::try_from(self.session.variables.int("net_write_timeout")).unwrap_or(0);
-        let patience = Duration::from_secs(patience.max(1));
-        self.connection.start_result(&columns(&rows)).await?;
-        loop {
-            let next = match rows.batches.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    // nothing is ready: let the client see what there is
-                    self.connection.flush_rows().await?;
-                    tokio::select! {
-                        next = rows.batches.next() => next,
-                        () = self.connection.closed() => return Err(Gone),
-                    }
-                }
-            };
-            match next {
-                None => break,
-                Some(Err(error)) => return Ok(Err(error)),
-                Some(Ok(batch)) => {
-                    // a client that stops reading must not hold its query for ever
-                    let writing = self.connection.write_batch(&batch, format, offset);
-                    match tokio::time::timeout(patience, writing).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(mysql_protocol::Error::Command(what))) => {
-                            return Ok(Err(Error::Unsupported(what)));
-                        }
-                        Ok(Err(error)) => return Err(error.into()),
-                        Err(_) => return Err(Gone),
-                    }
-                }
-            }
-        }
-        self.connection.finish_result(STATUS_AUTOCOMMIT | more).await?;
-        Ok(Ok(()))
-    }
-
-    async fn prepare(&mut self, sql: &str) -> Result<(), Gone> {
-        let max = self.frontend.config().frontend.prepared_statements_max;
-        let (id, parameters, statement) = match self.prepared.prepare(sql, max) {
-            Ok(prepared) => prepared,
-            Err(error) => return Ok(self.connection.error(&server_error(&error)).await?),
-        };
-        let columns = match self.described(statement).await {
-            Ok(columns) => columns,
-            Err(error) => {
-                self.prepared.close(id);
-                return Ok(self.connection.error(&server_error(&error)).await?);
-            }
-        };
-        Ok(self.connection.prepare_ok(id, parameters, &columns).await?)
-    }
-
-    /// The columns that a prepared query will have. Other statements announce none; clients read them when they run.
-    async fn described(&self, statement: Statement) -> Result<Vec<Column>> {
-        let Statement::Query(query) = statement else {
-            return Ok(vec![]);
-        };
-        let plan = self.frontend.planner().plan(&self.session, &query).await?;
-        Ok(plan.schema.fields().iter().map(|field| Column::from_field(field)).collect())
-    }
-
-    async fn execute(&mut self, id: u32, parameters: &[u8]) -> Result<(), Gone> {
-        match self.prepared.bind(id, parameters) {
-            Ok(statement) => {
-                self.run_statement("(prepared)", statement, RowFormat::Binary, 0).await?;
-                Ok(())
-            }
-            Err(error) => Ok(self.connection.error(&server_error(&error)).await?),
-        }
     }
 }
 
-fn columns(rows: &Rows) -> Vec<Column> {
-    rows.schema.fields().iter().map(|field| Column::from_field(field)).collect()
+/// The line of COM_STATISTICS.
+fn statistics(frontend: &Frontend) -> String {
+    let status = frontend.processes().status();
+    let of = |name: &str| status.iter().find(|(known, _)| *known == name).map_or(0, |(_, n)| *n);
+    format!(
+        "Uptime: {}  Threads: {}  Questions: {}",
+        of("Uptime"),
+        of("Threads_connected"),
+        of("Questions")
+    )
 }

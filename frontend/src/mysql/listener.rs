@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_protocol::connection::Accounts;
-use mysql_protocol::{ServerError, ServerOptions, Verifier, tls};
+use mysql_protocol::{ServerError, ServerOptions, Verifier};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::connection;
-use crate::config::Mysql;
 use crate::{Error, Frontend, Result, SERVER_VERSION};
 
 /// The pause after a failed accept, for example while file descriptors are short.
@@ -31,10 +30,10 @@ impl Listener {
     /// Listens at `mysql.listen` until `stop`.
     ///
     /// # Errors
-    /// The port or the certificates cannot be had.
+    /// The port cannot be had.
     pub async fn start(frontend: Arc<Frontend>, stop: CancellationToken) -> Result<Self> {
         let config = frontend.config().mysql.clone();
-        let options = options(&config)?;
+        let options = options(&frontend);
         let listener = TcpListener::bind(&config.listen)
             .await
             .map_err(|e| Error::Internal(format!("mysql.listen {}: {e}", config.listen)))?;
@@ -67,17 +66,15 @@ impl Listener {
     }
 }
 
-fn options(config: &Mysql) -> Result<ServerOptions> {
-    let files = (!config.tls_certificates.as_os_str().is_empty())
-        .then(|| tls::from_files(&config.tls_certificates, &config.tls_key));
-    let tls = files.unwrap_or_else(tls::self_signed);
-    Ok(ServerOptions {
+fn options(frontend: &Frontend) -> ServerOptions {
+    let config = &frontend.config().mysql;
+    ServerOptions {
         version: SERVER_VERSION.into(),
-        tls: Some(tls.map_err(|e| Error::WrongValue(format!("TLS of the MySQL port: {e}")))?),
+        tls: Some(frontend.certificate().certificates().config()),
         require_tls: config.require_tls,
         packet_bytes_max: config.packet_bytes_max,
         login_timeout: Duration::from_millis(config.login_timeout_ms),
-    })
+    }
 }
 
 struct Accepting {

@@ -9,6 +9,7 @@ use mysql_protocol::prepared::{BoundType, Parameter, parameters};
 use crate::query::parse;
 use crate::query::statement::Statement;
 use crate::query::tokens;
+use crate::session::process_list::INFO_BYTES_MAX;
 use crate::{Error, Result};
 
 /// Bytes of the long parameters of one statement.
@@ -24,6 +25,8 @@ pub struct PreparedStatements {
 /// One prepared statement.
 #[derive(Debug)]
 struct Prepared {
+    /// What is shown of it while it runs.
+    shown: String,
     tokens: Vec<TokenWithSpan>,
     parameters: usize,
     types: Vec<BoundType>,
@@ -50,11 +53,19 @@ impl PreparedStatements {
         let parameters = tokens.iter().filter(|t| is_parameter(&t.token)).count();
         let count = u16::try_from(parameters)
             .map_err(|_| Error::TooLarge("more than 65535 parameters".into()))?;
-        let nulls = vec![Parameter::Null; parameters];
+        // what SHOW takes a parameter for is a pattern
+        let any = if shows(&tokens) { Parameter::Bytes(vec![]) } else { Parameter::Null };
+        let nulls = vec![any; parameters];
         let statement = parse::statement(&bind(&tokens, &nulls)?)?;
         self.last = self.last.wrapping_add(1);
-        let prepared =
-            Prepared { tokens, parameters, types: vec![], long: HashMap::new(), long_error: None };
+        let prepared = Prepared {
+            shown: shown(sql),
+            tokens,
+            parameters,
+            types: vec![],
+            long: HashMap::new(),
+            long_error: None,
+        };
         self.statements.insert(self.last, prepared);
         Ok((self.last, count, statement))
     }
@@ -104,9 +115,26 @@ impl PreparedStatements {
         self.statements.clear();
     }
 
+    /// The text of a statement, as the list of processes shows it; `None` where there is no such statement.
+    pub fn text(&self, id: u32) -> Option<&str> {
+        self.statements.get(&id).map(|prepared| prepared.shown.as_str())
+    }
+
     fn get(&mut self, id: u32) -> Result<&mut Prepared> {
         self.statements.get_mut(&id).ok_or(Error::UnknownStatement(id))
     }
+}
+
+fn shown(sql: &str) -> String {
+    let mut end = sql.len().min(INFO_BYTES_MAX);
+    while !sql.is_char_boundary(end) {
+        end -= 1;
+    }
+    sql[..end].to_string()
+}
+
+fn shows(tokens: &[TokenWithSpan]) -> bool {
+    tokens.first().is_some_and(|first| tokens::is_word(&first.token, "SHOW"))
 }
 
 fn is_parameter(token: &Token) -> bool {

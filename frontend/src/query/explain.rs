@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_plan::displayable;
 use datafusion::sql::sqlparser::ast;
 use futures::TryStreamExt;
@@ -63,10 +63,14 @@ pub async fn analyze(
     }
 }
 
-/// A text as rows, one line each, under StarRocks' label.
+/// The columns of every explanation, under StarRocks' label.
+pub fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("Explain String", DataType::Utf8, false)]))
+}
+
+/// A text as rows, one line each.
 fn lines(text: &str) -> Answer {
-    let label = "Explain String";
-    let schema = Arc::new(Schema::new(vec![Field::new(label, DataType::Utf8, false)]));
+    let schema = schema();
     let lines: StringArray = text.trim_end().lines().map(Some).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)]);
     Answer::rows(schema, batch.map_err(Error::internal))

@@ -1,82 +1,118 @@
-//! Answers to `SHOW` and `DESC`.
+//! Answers to `SHOW` and `DESC` about catalogs, databases and tables; [`server`] has the rest.
+
+mod server;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use union_read::catalog::{Catalog, Points};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::compute::{concat_batches, filter_record_batch};
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::sql::sqlparser::ast;
+use futures::TryStreamExt;
+use union_read::catalog::Catalog;
 use union_read::columns::{COMMENT, DECLARED};
 
 use super::statement::{Like, Show};
-use super::{Answer, create_table as create_table_of};
+use super::{Answer, create_table as create_table_of, names};
 use crate::catalog::{DEFAULT_CATALOG, create_statement};
-use crate::read_points as read_points_of;
+use crate::information_schema::definition::{self, Cell, Row};
+use crate::information_schema::objects::Described;
+use crate::information_schema::wanted::{Names, Wanted};
+use crate::information_schema::{InformationSchema, described, is_name, objects};
 use crate::session::Session;
 use crate::{Error, Frontend, Result};
-
-/// Characters of a statement that `SHOW PROCESSLIST` without `FULL` prints.
-const INFO_CHARS: usize = 100;
 
 /// Answers one `SHOW`.
 pub async fn show(frontend: &Frontend, session: &Session, show: Show) -> Result<Answer> {
     match show {
+        Show::Where(show, condition) => {
+            let answer = Box::pin(self::show(frontend, session, *show)).await?;
+            filtered(frontend, session, answer, &condition).await
+        }
         Show::Catalogs(like) => catalogs(frontend, &like),
         Show::Databases(from, like) => databases(frontend, session, from, &like).await,
         Show::Tables { from, full, like } => tables(frontend, session, from, full, &like).await,
+        Show::TableStatus(from, like) => table_status(frontend, session, from, &like).await,
         Show::Columns { table, full, like } => {
             columns(frontend, session, &table, full, &like).await
         }
+        Show::Index(table) => index(frontend, session, &table).await,
         Show::CreateTable(table) => create_table(frontend, session, &table).await,
+        Show::CreateView(table) => create_view(frontend, session, &table).await,
+        Show::CreateDatabase(name) => create_database(frontend, session, name).await,
         Show::CreateCatalog(name) => create_catalog(frontend, &name),
-        Show::Variables(like) => Ok(variables(session, &like)),
-        Show::Status => Ok(table(&["Variable_name", "Value"], vec![])),
-        Show::Warnings => Ok(table(&["Level", "Code", "Message"], vec![])),
-        Show::ProcessList { full } => Ok(process_list(frontend, full)),
-        Show::Backends => Ok(backends(frontend)),
-        Show::ReadPoints => read_points(session),
+        other => server::show(frontend, session, other),
     }
 }
 
-/// A result of texts; a missing one is NULL.
-fn table(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Answer {
-    let fields = names.iter().map(|name| Field::new(*name, DataType::Utf8, true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let column = |i: usize| {
-        let values = rows.iter().map(|row| row.get(i).cloned().flatten());
-        Arc::new(values.collect::<StringArray>()) as ArrayRef
-    };
-    let columns = (0..names.len()).map(column).collect();
+/// A result; `:i` at the end of a name marks whole numbers.
+fn listing(names: &[&str], rows: Vec<Row>) -> Answer {
+    let (mut fields, mut columns) = (vec![], vec![]);
+    for (i, name) in names.iter().enumerate() {
+        let cells = rows.iter().map(|row| row.get(i).unwrap_or(&Cell::Null));
+        let column: ArrayRef = if name.ends_with(":i") {
+            Arc::new(Int64Array::from_iter(cells.map(|cell| match cell {
+                Cell::Int(number) => Some(*number),
+                _ => None,
+            })))
+        } else {
+            Arc::new(StringArray::from_iter(cells.map(|cell| match cell {
+                Cell::Text(text) => Some(text.clone()),
+                Cell::Int(number) => Some(number.to_string()),
+                Cell::Null => None,
+            })))
+        };
+        fields.push(Field::new(name.trim_end_matches(":i"), column.data_type().clone(), true));
+        columns.push(column);
+    }
+    let schema = Arc::new(Schema::new(fields));
     Answer::rows(schema.clone(), RecordBatch::try_new(schema, columns).map_err(Error::internal))
 }
 
-fn text(value: impl Into<String>) -> Option<String> {
-    Some(value.into())
+/// The rows of an answer for which a condition over its columns is true.
+async fn filtered(
+    frontend: &Frontend,
+    session: &Session,
+    answer: Answer,
+    condition: &ast::Expr,
+) -> Result<Answer> {
+    let Answer::Rows(rows) = answer else { return Ok(answer) };
+    let batches: Vec<RecordBatch> = rows.batches.try_collect().await?;
+    let batch = concat_batches(&rows.schema, &batches).map_err(Error::internal)?;
+    let kept = frontend.planner().condition(session, &batch, condition)?;
+    let batch = filter_record_batch(&batch, &kept).map_err(Error::internal);
+    Ok(Answer::rows(rows.schema, batch))
 }
 
 fn catalogs(frontend: &Frontend, like: &Like) -> Result<Answer> {
     let all = frontend.catalogs().list()?;
     let rows = all.into_iter().filter(|(name, ..)| like.matches(name));
-    let rows = rows.map(|(name, kind, comment)| vec![Some(name), Some(kind), comment]).collect();
-    Ok(table(&["Catalog", "Type", "Comment"], rows))
+    let row = |(name, kind, comment): (String, String, Option<String>)| -> Row {
+        vec![name.into(), kind.into(), comment.into()]
+    };
+    Ok(listing(&["Catalog", "Type", "Comment"], rows.map(row).collect()))
 }
 
-/// The catalog of that name; `None` for the default one.
-fn catalog(frontend: &Frontend, name: &str) -> Result<Option<Catalog>> {
-    let origin = frontend.catalogs().origin(name)?;
-    let connections = Arc::clone(frontend.catalogs().connections());
-    Ok(origin.map(|origin| Catalog::new(origin, connections, &Points::default())))
+fn information(frontend: &Frontend, session: &Session, catalog: &str) -> InformationSchema {
+    InformationSchema::new(frontend.sources(), Arc::new(session.clone()), catalog.to_string())
 }
 
 fn tables_of(frontend: &Frontend, name: &str, database: &str) -> Result<Catalog> {
-    let unknown = || Error::UnknownDatabase(format!("Unknown database '{database}'"));
-    catalog(frontend, name)?.ok_or_else(unknown)
+    objects::catalog(&frontend.sources(), name)?.ok_or_else(|| unknown_database(database))
 }
 
-/// The databases of a catalog.
-pub async fn database_names(frontend: &Frontend, name: &str) -> Result<Vec<String>> {
-    match catalog(frontend, name)? {
-        Some(catalog) => Ok(catalog.databases().await?),
-        None => Ok(vec![]),
+fn unknown_database(database: &str) -> Error {
+    Error::UnknownDatabase(format!("Unknown database '{database}'"))
+}
+
+/// Whether a catalog has a database, `information_schema` among them.
+pub async fn has_database(frontend: &Frontend, catalog: &str, database: &str) -> Result<bool> {
+    if is_name(database) {
+        return frontend.catalogs().exists(catalog);
+    }
+    match objects::catalog(&frontend.sources(), catalog)? {
+        Some(catalog) => Ok(catalog.databases().await?.iter().any(|name| name == database)),
+        None => Ok(false),
     }
 }
 
@@ -87,9 +123,29 @@ async fn databases(
     like: &Like,
 ) -> Result<Answer> {
     let catalog = from.first().unwrap_or(&session.catalog);
-    let names = database_names(frontend, catalog).await?;
-    let rows = names.into_iter().filter(|name| like.matches(name)).map(|name| vec![Some(name)]);
-    Ok(table(&["Database"], rows.collect()))
+    if !frontend.catalogs().exists(catalog)? {
+        return Err(Error::UnknownDatabase(format!("Unknown catalog '{catalog}'")));
+    }
+    let all = information(frontend, session, catalog).databases(&Names::default()).await?;
+    let shown = all.into_iter().map(|database| database.shown);
+    let rows = shown.filter(|name| like.matches(name)).map(|name| vec![name.into()]);
+    Ok(listing(&["Database"], rows.collect()))
+}
+
+/// The catalog and the database that `FROM [catalog.]database` names, or the session's.
+fn place(session: &Session, from: Vec<String>) -> Result<(String, String)> {
+    let from = match &from[..] {
+        [one] => match one.split_once('.') {
+            Some((catalog, database)) => vec![catalog.to_string(), database.to_string()],
+            None => from,
+        },
+        _ => from,
+    };
+    match &from[..] {
+        [] => Ok((session.catalog.clone(), session.database.clone().ok_or(Error::NoDatabase)?)),
+        [database] => Ok((session.catalog.clone(), database.clone())),
+        [catalog, database, ..] => Ok((catalog.clone(), database.clone())),
+    }
 }
 
 async fn tables(
@@ -99,19 +155,62 @@ async fn tables(
     full: bool,
     like: &Like,
 ) -> Result<Answer> {
-    let (catalog, database) = match &from[..] {
-        [] => (session.catalog.clone(), session.database.clone().ok_or(Error::NoDatabase)?),
-        [database] => (session.catalog.clone(), database.clone()),
-        [catalog, database, ..] => (catalog.clone(), database.clone()),
+    let (catalog, database) = place(session, from)?;
+    let (names, kind) = if is_name(&database) {
+        let names = definition::DEFINITIONS.iter().map(|table| table.name.to_uppercase());
+        (names.collect(), "SYSTEM VIEW")
+    } else {
+        (tables_of(frontend, &catalog, &database)?.tables(&database).await?, "BASE TABLE")
     };
-    let names = tables_of(frontend, &catalog, &database)?.tables(&database).await?;
     let names = names.into_iter().filter(|name| like.matches(name));
     let label = format!("Tables_in_{database}");
     if full {
-        let rows = names.map(|name| vec![Some(name), text("BASE TABLE")]).collect();
-        return Ok(table(&[&label, "Table_type"], rows));
+        let rows = names.map(|name| vec![name.into(), kind.into()]).collect();
+        return Ok(listing(&[&label, "Table_type"], rows));
     }
-    Ok(table(&[&label], names.map(|name| vec![Some(name)]).collect()))
+    Ok(listing(&[&label], names.map(|name| vec![name.into()]).collect()))
+}
+
+async fn table_status(
+    frontend: &Frontend,
+    session: &Session,
+    from: Vec<String>,
+    like: &Like,
+) -> Result<Answer> {
+    let (catalog, database) = place(session, from)?;
+    if !has_database(frontend, &catalog, &database).await? {
+        return Err(unknown_database(&database));
+    }
+    let wanted = Wanted { databases: Names::only(&database), tables: Names::default() };
+    let tables = information(frontend, session, &catalog).tables(&wanted).await?;
+    let tables = tables.into_iter().filter(|(_, name)| like.matches(name));
+    // from the name on as in information_schema.tables, without the type
+    let row = |(database, name): (objects::Database, String)| {
+        let mut row = described::table(&database, &name).split_off(2);
+        row.remove(1);
+        row
+    };
+    let labels = [
+        "Name",
+        "Engine",
+        "Version:i",
+        "Row_format",
+        "Rows:i",
+        "Avg_row_length:i",
+        "Data_length:i",
+        "Max_data_length:i",
+        "Index_length:i",
+        "Data_free:i",
+        "Auto_increment:i",
+        "Create_time",
+        "Update_time",
+        "Check_time",
+        "Collation",
+        "Checksum:i",
+        "Create_options",
+        "Comment",
+    ];
+    Ok(listing(&labels, tables.map(row).collect()))
 }
 
 async fn columns(
@@ -121,25 +220,24 @@ async fn columns(
     full: bool,
     like: &Like,
 ) -> Result<Answer> {
-    let (catalog, database, name) = session.resolve(name)?;
-    let (_, described) =
-        tables_of(frontend, &catalog, &database)?.describe(&database, &name).await?;
-    let columns = described.columns;
+    let table = described_table(frontend, session, name).await?;
+    let columns = table.description.columns;
     let mut rows = vec![];
     for (position, field) in columns.schema.fields().iter().enumerate() {
         if !like.matches(field.name()) {
             continue;
         }
-        let declared = field.metadata().get(DECLARED).cloned();
-        let null = text(if field.is_nullable() { "YES" } else { "NO" });
-        let key = text(if columns.keys.contains(&position) { "PRI" } else { "" });
-        let name = text(field.name());
+        let declared = Cell::from(field.metadata().get(DECLARED).cloned());
+        let null = Cell::from(if field.is_nullable() { "YES" } else { "NO" });
+        let key = Cell::from(if columns.keys.contains(&position) { "PRI" } else { "" });
+        let name = Cell::from(field.name().as_str());
         rows.push(if full {
-            let collation = field.data_type().is_string().then(|| "utf8mb4_bin".to_string());
-            let comment = field.metadata().get(COMMENT).cloned().or(text(""));
-            vec![name, declared, collation, null, key, None, text(""), text("select"), comment]
+            let collation = field.data_type().is_string().then_some("utf8mb4_bin").into();
+            let comment = field.metadata().get(COMMENT).cloned().unwrap_or_default().into();
+            let (extra, privileges) = ("".into(), "select".into());
+            vec![name, declared, collation, null, key, Cell::Null, extra, privileges, comment]
         } else {
-            vec![name, declared, null, key, None, text("")]
+            vec![name, declared, null, key, Cell::Null, "".into()]
         });
     }
     let names: &[&str] = if full {
@@ -147,15 +245,76 @@ async fn columns(
     } else {
         &["Field", "Type", "Null", "Key", "Default", "Extra"]
     };
-    Ok(table(names, rows))
+    Ok(listing(names, rows))
+}
+
+/// A table by its name in a statement, one of `information_schema` too.
+pub async fn described_table(
+    frontend: &Frontend,
+    session: &Session,
+    name: &[String],
+) -> Result<Described> {
+    let (catalog, database, name) = session.resolve(&names::completed(name.to_vec()))?;
+    if is_name(&database) {
+        let description = definition::description(&name)?;
+        return Ok(Described { database, name, description });
+    }
+    let catalog = tables_of(frontend, &catalog, &database)?;
+    let (name, description) = catalog.describe(&database, &name).await?;
+    Ok(Described { database, name, description })
+}
+
+async fn index(frontend: &Frontend, session: &Session, name: &[String]) -> Result<Answer> {
+    let table = described_table(frontend, session, name).await?;
+    // as in information_schema.statistics, without the names of catalog and databases
+    let row = |mut row: Row| {
+        row.drain(..2);
+        row.remove(2);
+        row
+    };
+    let labels = [
+        "Table",
+        "Non_unique:i",
+        "Key_name",
+        "Seq_in_index:i",
+        "Column_name",
+        "Collation",
+        "Cardinality:i",
+        "Sub_part:i",
+        "Packed",
+        "Null",
+        "Index_type",
+        "Comment",
+        "Index_comment",
+        "Visible",
+        "Expression",
+    ];
+    Ok(listing(&labels, described::statistics(&table).into_iter().map(row).collect()))
 }
 
 async fn create_table(frontend: &Frontend, session: &Session, name: &[String]) -> Result<Answer> {
-    let (catalog, database, name) = session.resolve(name)?;
-    let (base, described) =
-        tables_of(frontend, &catalog, &database)?.describe(&database, &name).await?;
-    let statement = create_table_of::statement(&base, &described);
-    Ok(table(&["Table", "Create Table"], vec![vec![text(name), text(statement)]]))
+    let table = described_table(frontend, session, name).await?;
+    let statement = create_table_of::statement(&table.name, &table.description);
+    let asked = name.last().cloned();
+    Ok(listing(&["Table", "Create Table"], vec![vec![asked.into(), statement.into()]]))
+}
+
+async fn create_view(frontend: &Frontend, session: &Session, name: &[String]) -> Result<Answer> {
+    let table = described_table(frontend, session, name).await?;
+    Err(Error::NoView(format!("'{}.{}' is not VIEW", table.database, table.name)))
+}
+
+async fn create_database(
+    frontend: &Frontend,
+    session: &Session,
+    from: Vec<String>,
+) -> Result<Answer> {
+    let (catalog, database) = place(session, from)?;
+    if !has_database(frontend, &catalog, &database).await? {
+        return Err(unknown_database(&database));
+    }
+    let statement = format!("CREATE DATABASE `{}`", database.replace('`', "``"));
+    Ok(listing(&["Database", "Create Database"], vec![vec![database.into(), statement.into()]]))
 }
 
 fn create_catalog(frontend: &Frontend, name: &str) -> Result<Answer> {
@@ -164,68 +323,5 @@ fn create_catalog(frontend: &Frontend, name: &str) -> Result<Answer> {
     } else {
         create_statement(&frontend.catalogs().definition(name)?)
     };
-    Ok(table(&["Catalog", "Create Catalog"], vec![vec![text(name), text(statement)]]))
-}
-
-fn variables(session: &Session, like: &Like) -> Answer {
-    let all = session.variables.all().into_iter().filter(|(name, _)| like.matches(name));
-    let rows = all.map(|(name, value)| vec![text(name), text(shown(name, value))]);
-    table(&["Variable_name", "Value"], rows.collect())
-}
-
-/// SHOW VARIABLES prints switches as words where `@@name` gives numbers.
-fn shown(name: &str, value: String) -> String {
-    match (name, value.as_str()) {
-        ("autocommit" | "foreign_key_checks" | "unique_checks" | "read_only", "1") => "ON".into(),
-        ("autocommit" | "foreign_key_checks" | "unique_checks" | "read_only", "0") => "OFF".into(),
-        _ => value,
-    }
-}
-
-fn process_list(frontend: &Frontend, full: bool) -> Answer {
-    let names = ["Id", "User", "Host", "db", "Command", "Time", "State", "Info"];
-    let all = frontend.processes().all();
-    let ids: Int64Array = all.iter().map(|p| Some(i64::from(p.id))).collect();
-    let times: Int64Array =
-        all.iter().map(|p| Some(i64::try_from(p.seconds()).unwrap_or(i64::MAX))).collect();
-    let info = |sql: &str| {
-        if full { sql.to_string() } else { sql.chars().take(INFO_CHARS).collect() }
-    };
-    let texts = |f: &dyn Fn(&crate::session::process_list::Process) -> Option<String>| {
-        Arc::new(all.iter().map(f).collect::<StringArray>()) as ArrayRef
-    };
-    let running = |p: &crate::session::process_list::Process| p.statement.is_some();
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(ids),
-        texts(&|p| text(&p.user)),
-        texts(&|p| text(&p.host)),
-        texts(&|p| p.database.clone()),
-        texts(&|p| text(if running(p) { "Query" } else { "Sleep" })),
-        Arc::new(times),
-        texts(&|p| Some(p.state())),
-        texts(&|p| p.statement.as_ref().map(|(sql, _)| info(sql))),
-    ];
-    let fields =
-        names.iter().zip(&columns).map(|(n, c)| Field::new(*n, c.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    Answer::rows(schema.clone(), RecordBatch::try_new(schema, columns).map_err(Error::internal))
-}
-
-fn read_points(session: &Session) -> Result<Answer> {
-    let kept = session.read_points.as_deref().ok_or_else(|| {
-        Error::Unsupported(
-            "no read points were kept: SET keep_read_points = 1 before the query".into(),
-        )
-    })?;
-    let points = kept.as_ref().map_err(Clone::clone)?;
-    Ok(table(&read_points_of::LABELS, points.iter().map(read_points_of::row).collect()))
-}
-
-fn backends(frontend: &Frontend) -> Answer {
-    let states = frontend.backends().states();
-    let rows = states.into_iter().map(|state| {
-        let alive = text(if state.error.is_none() { "true" } else { "false" });
-        vec![text(state.address), alive, text(state.version), text(state.error.unwrap_or_default())]
-    });
-    table(&["Backend", "Alive", "Version", "ErrMsg"], rows.collect())
+    Ok(listing(&["Catalog", "Create Catalog"], vec![vec![name.into(), statement.into()]]))
 }

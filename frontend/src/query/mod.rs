@@ -1,12 +1,13 @@
 //! The pipeline of a statement; read [`run`] first.
 //!
 //! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
-//! * [`time_travel`]: `AS OF` → names of tables
-//! * [`plan`]: query → physical plan at a read point; [`labels`], [`names`], [`session_functions`], `proven` beside it
+//! * [`time_travel`]: `AS OF` → names of tables; [`names`], [`assignments`]: what only tools write
+//! * [`plan`]: query → physical plan at a read point; [`labels`], [`spelling`], [`session_functions`], `proven` beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
 //! * [`settings`], [`hints`]: `SET`, `USE`, `/*+ SET_VAR() */`
 
+pub mod assignments;
 pub mod create_table;
 pub mod dispatch;
 pub mod explain;
@@ -20,6 +21,7 @@ mod proven;
 pub mod session_functions;
 pub mod settings;
 pub mod show;
+pub mod spelling;
 pub mod statement;
 pub mod time_travel;
 pub mod tokens;
@@ -85,7 +87,11 @@ pub async fn run(
         Statement::Kill { connection, statement_only } => {
             done(frontend.processes().kill(connection, statement_only))
         }
-        Statement::Transaction => Ok(Answer::Done),
+        Statement::Transaction(begins) => {
+            session.in_transaction = begins;
+            Ok(Answer::Done)
+        }
+        Statement::ReloadTls => done(frontend.reload_tls()),
     }
 }
 

@@ -50,8 +50,17 @@ pub fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
     if c.take(&["KILL"]) {
         return kill(c);
     }
-    if takes_any(c, &["BEGIN", "COMMIT", "ROLLBACK"]) || c.take(&["START", "TRANSACTION"]) {
-        return Ok(Statement::Transaction);
+    if c.take(&["BEGIN"]) || c.take(&["START", "TRANSACTION"]) {
+        return Ok(Statement::Transaction(true));
+    }
+    if takes_any(c, &["COMMIT", "ROLLBACK"]) {
+        return Ok(Statement::Transaction(false));
+    }
+    if c.take(&["ADMIN", "SHOW", "FRONTEND", "CONFIG"]) {
+        return show::frontend_config(c);
+    }
+    if c.take(&["ALTER", "INSTANCE", "RELOAD", "TLS"]) {
+        return ended(c, Statement::ReloadTls);
     }
     if takes_any(c, &["DESC", "DESCRIBE", "EXPLAIN"]) {
         return explain(c);
@@ -183,7 +192,7 @@ fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
         let _ = c.take(&["SESSION"]) || c.take(&["LOCAL"]);
     }
     if c.take(&["TRANSACTION"]) {
-        return Ok(Assignment::Transaction);
+        return transaction(c);
     }
     let mut name = target(c)?.to_lowercase();
     if let Some(user) = name.strip_prefix('@').filter(|n| !n.starts_with('@')) {
@@ -199,6 +208,24 @@ fn assignment(c: &mut Cursor<'_>) -> Result<Assignment> {
         name = bare.to_string();
     }
     Ok(Assignment::Variable { name, global, value: set_value(c)? })
+}
+
+/// `ISOLATION LEVEL …`, `READ ONLY`, `READ WRITE`.
+fn transaction(c: &mut Cursor<'_>) -> Result<Assignment> {
+    let level = ["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
+    let set = if c.take(&["ISOLATION", "LEVEL"]) {
+        let taken = |level: &&&str| c.take(&level.split(' ').collect::<Vec<_>>());
+        let level = level.iter().find(taken);
+        let level = level.ok_or_else(|| c.unexpected("a level of isolation"))?;
+        ("transaction_isolation", level.replace(' ', "-"))
+    } else if c.take(&["READ", "ONLY"]) {
+        ("transaction_read_only", "1".to_string())
+    } else {
+        c.expect(&["READ", "WRITE"])?;
+        ("transaction_read_only", "0".to_string())
+    };
+    c.end()?;
+    Ok(Assignment::Transaction(vec![set]))
 }
 
 /// The left side: a name, `@name`, `@@name` or `@@scope.name`.
@@ -232,7 +259,7 @@ fn set_value(c: &mut Cursor<'_>) -> Result<SetValue> {
     Ok(SetValue::Expression(Box::new(expression(c.rest())?)))
 }
 
-fn expression(tokens: &[TokenWithSpan]) -> Result<Expr> {
+pub(super) fn expression(tokens: &[TokenWithSpan]) -> Result<Expr> {
     let mut parser = parser(tokens);
     let expr = parser.parse_expr().map_err(|e| Error::Syntax(e.to_string()))?;
     match parser.peek_token().token {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList};
+use datafusion::common::DFSchema;
+use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
@@ -17,8 +20,11 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{labels, names, proven, session_functions, time_travel};
-use crate::catalog::{Catalogs, DEFAULT_CATALOG};
+use super::{assignments, labels, names, proven, session_functions, spelling, time_travel};
+use crate::catalog::DEFAULT_CATALOG;
+use crate::information_schema::definition::LABEL;
+use crate::information_schema::view::WithInformationSchema;
+use crate::information_schema::{InformationSchema, Sources, is_name};
 use crate::session::{Session, SessionVariables};
 use crate::{Error, Result};
 
@@ -29,7 +35,7 @@ const NO_DATABASE: &str = "\u{1}";
 #[derive(Debug)]
 pub struct Planner {
     template: SessionState,
-    catalogs: Arc<Catalogs>,
+    sources: Sources,
 }
 
 /// A planned query.
@@ -49,7 +55,7 @@ pub struct Plan {
 
 impl Planner {
     /// A planner whose plans have `target_partitions` partitions per task.
-    pub fn new(catalogs: Arc<Catalogs>, target_partitions: usize) -> Result<Self> {
+    pub fn new(sources: Sources, target_partitions: usize) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_target_partitions(target_partitions)
             .with_create_default_catalog_and_schema(false)
@@ -63,15 +69,24 @@ impl Planner {
         let builder = builder.with_analyzer_rules(sql_functions::analyzer_rules());
         let mut template = builder.with_physical_optimizer_rules(proven::rules()).build();
         sql_functions::register(&mut template)?;
-        Ok(Self { template, catalogs })
+        Ok(Self { template, sources })
+    }
+
+    /// What `information_schema` tells of.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Plans a query of a session.
     pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
         let written = query;
         let mut query = query.clone();
+        let about_information_schema = names::complete(&mut query);
         labels::make_unique(&mut query);
         sql_functions::rewrite(&mut query, &modes(session)).map_err(Error::Unsupported)?;
+        if about_information_schema {
+            assignments::settle(&mut query)?;
+        }
         session_functions::replace(&mut query, session);
         time_travel::resolve(&mut query, &session.zone())?;
         if let Some(name) = session_functions::unknown_variable(&query, session) {
@@ -84,7 +99,7 @@ impl Planner {
         let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
         let fields = physical.schema();
         let planned: Vec<String> =
-            logical.schema().fields().iter().map(|field| field.name().clone()).collect();
+            logical.schema().fields().iter().map(|field| planned_label(field)).collect();
         let labels = labels::labels(written, &planned);
         let renamed = fields
             .fields()
@@ -120,8 +135,38 @@ impl Planner {
         }
     }
 
+    /// For which rows of a batch that is at hand a condition over its columns is true (`SHOW … WHERE`).
+    pub fn condition(
+        &self,
+        session: &Session,
+        batch: &RecordBatch,
+        condition: &ast::Expr,
+    ) -> Result<BooleanArray> {
+        let lower = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone().with_name(field.name().to_lowercase()))
+            .collect::<Vec<_>>();
+        let lower = Arc::new(Schema::new(lower));
+        let mut condition = condition.clone();
+        names::lower_columns(&mut condition, lower.fields().iter().map(|field| field.name()));
+        let schema = DFSchema::try_from(Arc::clone(&lower))?;
+        let state = self.state(session)?;
+        let expr = state.create_logical_expr(&condition.to_string(), &schema)?;
+        let physical = state.create_physical_expr(expr, &schema)?;
+        let batch =
+            RecordBatch::try_new(lower, batch.columns().to_vec()).map_err(Error::internal)?;
+        let values = physical.evaluate(&batch)?.into_array(batch.num_rows())?;
+        match values.as_boolean_opt() {
+            Some(values) => Ok(values.clone()),
+            None => Err(Error::Invalid(format!("'{condition}' is neither true nor false"))),
+        }
+    }
+
     fn state(&self, session: &Session) -> Result<SessionState> {
         let mut state = self.template.clone();
+        let session = Arc::new(session.clone());
         let options = state.config_mut().options_mut();
         options.catalog.default_catalog = session.catalog.clone();
         options.catalog.default_schema =
@@ -132,10 +177,11 @@ impl Planner {
         state.register_udf(Arc::new(ScalarUDF::from(now)))?;
         state.mark_start_execution();
         state.register_catalog_list(Arc::new(StatementCatalogs {
-            catalogs: Arc::clone(&self.catalogs),
+            sources: self.sources.clone(),
+            session: Arc::clone(&session),
             points: Points::along(session.union_read_path()),
         }));
-        let variables = Arc::new(SessionVariables(session.clone()));
+        let variables = Arc::new(SessionVariables(session));
         let properties = state.execution_props_mut();
         properties.add_var_provider(VarType::System, Arc::clone(&variables) as _);
         properties.add_var_provider(VarType::UserDefined, variables);
@@ -150,10 +196,10 @@ impl Planner {
             if name.schema.as_ref() == NO_DATABASE {
                 return Err(Error::NoDatabase);
             }
-            if !self.catalogs.exists(&name.catalog)? {
+            if !self.sources.catalogs.exists(&name.catalog)? {
                 return Err(Error::UnknownDatabase(format!("Unknown catalog '{}'", name.catalog)));
             }
-            if name.catalog.as_ref() == DEFAULT_CATALOG {
+            if name.catalog.as_ref() == DEFAULT_CATALOG && !is_name(&name.schema) {
                 return Err(Error::UnknownDatabase(format!("Unknown database '{}'", name.schema)));
             }
         }
@@ -167,9 +213,9 @@ fn statement(query: &ast::Query) -> DfStatement {
 
 /// The plan of a query whose columns are written in any case.
 async fn named(state: &SessionState, mut query: ast::Query) -> Result<LogicalPlan> {
-    for _ in 0..names::RESPELLED_MAX {
+    for _ in 0..spelling::RESPELLED_MAX {
         match state.statement_to_plan(statement(&query)).await {
-            Err(error) if names::respell(&mut query, &error) => {}
+            Err(error) if spelling::respell(&mut query, &error) => {}
             planned => return Ok(planned?),
         }
     }
@@ -184,6 +230,14 @@ fn modes(session: &Session) -> sql_functions::Modes {
         pipes_as_concat: has("PIPES_AS_CONCAT") || has("ANSI"),
         zone: session.zone(),
     }
+}
+
+/// The label of a column that a wildcard stands for.
+fn planned_label(field: &Field) -> String {
+    let label = field.metadata().get(LABEL);
+    // an alias keeps the metadata of what it stands for
+    let label = label.filter(|label| label.eq_ignore_ascii_case(field.name()));
+    label.unwrap_or(field.name()).clone()
 }
 
 /// `SET sql_select_limit = n` limits every query of the session.
@@ -212,7 +266,8 @@ fn is_constant(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 /// All catalogs in one statement.
 #[derive(Debug)]
 struct StatementCatalogs {
-    catalogs: Arc<Catalogs>,
+    sources: Sources,
+    session: Arc<Session>,
     points: Points,
 }
 
@@ -230,8 +285,12 @@ impl CatalogProviderList for StatementCatalogs {
     }
 
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
-        let origin = self.catalogs.origin(name).ok().flatten()?;
-        let connections = Arc::clone(self.catalogs.connections());
-        Some(Catalog::new(origin, connections, &self.points).provider())
+        let catalogs = &self.sources.catalogs;
+        let databases = catalogs.origin(name).ok()?.map(|origin| {
+            Catalog::new(origin, Arc::clone(catalogs.connections()), &self.points).provider()
+        });
+        let (sources, session) = (self.sources.clone(), Arc::clone(&self.session));
+        let information = Arc::new(InformationSchema::new(sources, session, name.to_string()));
+        Some(Arc::new(WithInformationSchema { information, databases }))
     }
 }

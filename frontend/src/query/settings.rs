@@ -2,9 +2,8 @@
 
 use datafusion::scalar::ScalarValue;
 
-use super::metadata::database_names;
+use super::metadata::has_database;
 use super::statement::{Assignment, SetValue};
-use crate::catalog::DEFAULT_CATALOG;
 use crate::session::Session;
 use crate::{Error, Frontend, Result};
 
@@ -32,6 +31,8 @@ pub async fn use_database(
             return set_catalog(frontend, session, catalog);
         }
         [one] => match one.split_once('.') {
+            // a login to a catalog alone
+            Some((catalog, "")) => return set_catalog(frontend, session, catalog.to_string()),
             Some((catalog, database)) => (catalog.to_string(), database.to_string()),
             None => (session.catalog.clone(), one.clone()),
         },
@@ -40,8 +41,7 @@ pub async fn use_database(
             return Err(Error::Syntax("USE takes a database or catalog.database".into()));
         }
     };
-    let known = database_names(frontend, &catalog).await?;
-    if catalog == DEFAULT_CATALOG || !known.contains(&database) {
+    if !has_database(frontend, &catalog, &database).await? {
         return Err(Error::UnknownDatabase(format!("Unknown database '{database}'")));
     }
     session.catalog = catalog;
@@ -65,7 +65,12 @@ pub async fn set(
 
 async fn assign(frontend: &Frontend, session: &mut Session, set: Assignment) -> Result<()> {
     match set {
-        Assignment::Transaction => Ok(()),
+        Assignment::Transaction(sets) => {
+            let mut sets = sets.into_iter();
+            sets.try_for_each(|(name, value)| {
+                session.variables.set(name, Some(ScalarValue::Utf8(Some(value))))
+            })
+        }
         Assignment::Names { charset, collation } => names(session, &charset, collation),
         Assignment::User { name, value } => {
             let value =

@@ -3,6 +3,7 @@
 use datafusion::sql::sqlparser::ast;
 
 use crate::catalog::CreateCatalog;
+pub use crate::like::Like;
 
 /// One parsed statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +43,11 @@ pub enum Statement {
         /// Only its statement, the connection stays.
         statement_only: bool,
     },
-    /// `BEGIN`, `COMMIT`, `ROLLBACK` …: there is nothing to keep or to undo, and clients send them
+    /// `BEGIN` (true), `COMMIT`, `ROLLBACK` (false) …: there is nothing to keep or to undo, and clients send them
     /// around every read.
-    Transaction,
+    Transaction(bool),
+    /// `ALTER INSTANCE RELOAD TLS`.
+    ReloadTls,
 }
 
 /// A subject of `SHOW`.
@@ -77,11 +80,39 @@ pub enum Show {
     /// `SHOW CREATE CATALOG name`.
     CreateCatalog(String),
     /// `SHOW [SESSION | GLOBAL] VARIABLES`.
-    Variables(Like),
-    /// `SHOW STATUS`: no counters are kept under MySQL's names.
-    Status,
+    Variables {
+        /// What sessions begin with.
+        global: bool,
+        /// Which variables.
+        like: Like,
+    },
+    /// `SHOW [SESSION | GLOBAL] STATUS`.
+    Status(Like),
     /// `SHOW WARNINGS`, `SHOW ERRORS`.
-    Warnings,
+    Warnings {
+        /// Without warnings.
+        errors_only: bool,
+        /// `SHOW COUNT(*) …`: how many there were.
+        count: bool,
+    },
+    /// `SHOW INDEX FROM table`.
+    Index(Vec<String>),
+    /// `SHOW TABLE STATUS [FROM [catalog.]database]`.
+    TableStatus(Vec<String>, Like),
+    /// `SHOW CREATE DATABASE [catalog.]database`.
+    CreateDatabase(Vec<String>),
+    /// `SHOW CREATE VIEW name`: a name of what is no view.
+    CreateView(Vec<String>),
+    /// `SHOW ENGINES`, `SHOW CHARSET`, `SHOW COLLATION` …: what the server has, whoever asks.
+    Server(&'static super::show::ServerList, Like),
+    /// `SHOW GRANTS`.
+    Grants,
+    /// `SHOW FRONTENDS`.
+    Frontends,
+    /// `ADMIN SHOW FRONTEND CONFIG`.
+    FrontendConfig(Like),
+    /// `SHOW … WHERE condition` over the columns of the answer.
+    Where(Box<Show>, Box<ast::Expr>),
     /// `SHOW [FULL] PROCESSLIST`.
     ProcessList {
         /// With the whole text of each statement.
@@ -91,45 +122,6 @@ pub enum Show {
     Backends,
     /// `SHOW READ POINTS`: where the session's last query read.
     ReadPoints,
-}
-
-/// A `LIKE 'pattern'` at the end of a `SHOW`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Like(pub Option<String>);
-
-impl Like {
-    /// Whether a name fits: `%` any run, `_` any character, `\` escapes; case-insensitive, as
-    /// MySQL's `SHOW … LIKE` is.
-    pub fn matches(&self, name: &str) -> bool {
-        let Some(pattern) = &self.0 else { return true };
-        let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
-        let name: Vec<char> = name.to_lowercase().chars().collect();
-        // Greedy matching with one point to fall back to (the last `%`): linear in practice and
-        // never exponential, whatever a client types.
-        let (mut p, mut n, mut retry) = (0, 0, None);
-        while n < name.len() {
-            let escaped = pattern.get(p) == Some(&'\\') && p + 1 < pattern.len();
-            let literal = if escaped { pattern.get(p + 1) } else { pattern.get(p) };
-            match pattern.get(p) {
-                Some('%') => {
-                    retry = Some((p, n));
-                    p += 1;
-                }
-                Some(c) if literal == Some(&name[n]) || (*c == '_' && !escaped) => {
-                    p += 1 + usize::from(escaped);
-                    n += 1;
-                }
-                _ => match retry {
-                    Some((at, from)) => {
-                        retry = Some((at, from + 1));
-                        (p, n) = (at + 1, from + 1);
-                    }
-                    None => return false,
-                },
-            }
-        }
-        pattern[p..].iter().all(|c| *c == '%')
-    }
 }
 
 /// One part of a `SET`.
@@ -158,8 +150,8 @@ pub enum Assignment {
         /// The collation.
         collation: Option<String>,
     },
-    /// `TRANSACTION …`: reads are at a read point, whatever the isolation level.
-    Transaction,
+    /// `TRANSACTION …`: reads are at a read point, whatever the isolation level. The variables that it sets.
+    Transaction(Vec<(&'static str, String)>),
 }
 
 /// The right side of an assignment.
@@ -171,21 +163,4 @@ pub enum SetValue {
     Word(String),
     /// Anything else, evaluated as an expression.
     Expression(Box<ast::Expr>),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Like;
-
-    #[test]
-    fn like_patterns() {
-        let like = |p: &str, n: &str| Like(Some(p.into())).matches(n);
-        assert!(like("o%", "orders") && like("%s", "orders") && like("%", ""));
-        assert!(like("_rders", "Orders") && like("%r%e%", "orders"));
-        assert!(!like("o", "orders") && !like("%x%", "orders") && !like("_", ""));
-        assert!(like(r"a\_b", "a_b") && !like(r"a\_b", "axb"));
-        assert!(like("%a%a%a%a%a%a%b", &format!("{}b", "a".repeat(200))));
-        assert!(!like("%a%a%a%a%a%a%b", &"a".repeat(200)));
-        assert!(Like(None).matches("x"));
-    }
 }

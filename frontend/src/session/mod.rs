@@ -2,9 +2,11 @@
 //!
 //! * [`variables`]: system variables
 //! * [`process_list`]: all sessions of this server, `SHOW PROCESSLIST` and `KILL`
+//! * [`warnings`]: what `SHOW WARNINGS` tells
 
 pub mod process_list;
 pub mod variables;
+pub mod warnings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::catalog::DEFAULT_CATALOG;
 use crate::read_points::Kept;
 use crate::{Error, Result};
 use variables::Variables;
+use warnings::Warnings;
 
 /// User variables that one session may keep, and the bytes of their names and values together.
 const USER_VARIABLES_MAX: usize = 1000;
@@ -39,6 +42,10 @@ pub struct Session {
     pub database: Option<String>,
     /// System variables.
     pub variables: Variables,
+    /// Whether `BEGIN` was said and no end of it.
+    pub in_transaction: bool,
+    /// The warnings of the last statement.
+    pub warnings: Warnings,
     /// Where the last query read, while `keep_read_points` is on.
     pub read_points: Option<Arc<Kept>>,
     user_variables: HashMap<String, ScalarValue>,
@@ -54,6 +61,8 @@ impl Session {
             catalog: DEFAULT_CATALOG.into(),
             database: None,
             variables: Variables::default(),
+            in_transaction: false,
+            warnings: Warnings::default(),
             read_points: None,
             user_variables: HashMap::new(),
         }
@@ -61,7 +70,9 @@ impl Session {
 
     /// Forgets everything but who is connected and the default database (COM_RESET_CONNECTION).
     pub fn reset(&mut self) {
-        self.variables = Variables::default();
+        self.variables.reset();
+        self.in_transaction = false;
+        self.warnings.clear();
         self.user_variables.clear();
         self.read_points = None;
     }
@@ -112,20 +123,32 @@ impl Session {
 
 /// Gives the values of a session's variables to queries.
 #[derive(Debug)]
-pub struct SessionVariables(pub Session);
+pub struct SessionVariables(pub Arc<Session>);
 
 impl SessionVariables {
+    /// The value of a system variable; some of them count what the last statement left.
+    fn system(&self, name: &str) -> Option<ScalarValue> {
+        let warnings = &self.0.warnings;
+        let count = match name.to_lowercase().as_str() {
+            "warning_count" => warnings.count(),
+            "error_count" => warnings.all().iter().filter(|w| w.is_error()).count(),
+            _ => return self.0.variables.get(name),
+        };
+        Some(ScalarValue::Int64(Some(i64::try_from(count).unwrap_or(i64::MAX))))
+    }
+
     fn find(&self, names: &[String]) -> Option<ScalarValue> {
         match names {
+            [scope, name] if scope.eq_ignore_ascii_case("@@global") => {
+                self.0.variables.default_of(name)
+            }
             [scope, name]
-                if ["@@session", "@@global", "@@local"]
-                    .iter()
-                    .any(|s| s.eq_ignore_ascii_case(scope)) =>
+                if ["@@session", "@@local"].iter().any(|s| s.eq_ignore_ascii_case(scope)) =>
             {
-                self.0.variables.get(name)
+                self.system(name)
             }
             [name] => match name.strip_prefix("@@") {
-                Some(system) => self.0.variables.get(system),
+                Some(system) => self.system(system),
                 None => {
                     let user = name.trim_start_matches('@').to_lowercase();
                     Some(

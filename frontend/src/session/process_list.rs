@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -12,7 +12,7 @@ use union_read::Waiting;
 use crate::{Error, Result};
 
 /// The part of a statement's text that is kept for `SHOW PROCESSLIST`.
-const INFO_BYTES_MAX: usize = 64 * 1024;
+pub const INFO_BYTES_MAX: usize = 64 * 1024;
 
 /// One line of `SHOW PROCESSLIST`.
 #[derive(Debug, Clone)]
@@ -47,10 +47,23 @@ impl Process {
 }
 
 /// The list. Its length is bounded by the number of connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ProcessList {
     processes: Mutex<BTreeMap<u32, Process>>,
     last: AtomicU32,
+    statements: AtomicU64,
+    since: Instant,
+}
+
+impl Default for ProcessList {
+    fn default() -> Self {
+        Self {
+            processes: Mutex::default(),
+            last: AtomicU32::new(0),
+            statements: AtomicU64::new(0),
+            since: Instant::now(),
+        }
+    }
 }
 
 impl ProcessList {
@@ -87,6 +100,24 @@ impl ProcessList {
         self.processes.lock().values().cloned().collect()
     }
 
+    /// What is counted under MySQL's names, for `SHOW STATUS`, by name.
+    pub fn status(&self) -> Vec<(&'static str, u64)> {
+        let (connected, running) = {
+            let processes = self.processes.lock();
+            let running = processes.values().filter(|p| p.statement.is_some()).count();
+            (processes.len() as u64, running as u64)
+        };
+        let statements = self.statements.load(Ordering::Relaxed);
+        vec![
+            ("Connections", self.last.load(Ordering::Relaxed).into()),
+            ("Queries", statements),
+            ("Questions", statements),
+            ("Threads_connected", connected),
+            ("Threads_running", running),
+            ("Uptime", self.since.elapsed().as_secs()),
+        ]
+    }
+
     /// `KILL`: stops the statement, and the connection unless `statement_only`.
     pub fn kill(&self, id: u32, statement_only: bool) -> Result<()> {
         let processes = self.processes.lock();
@@ -113,6 +144,7 @@ impl Entry {
     pub fn begin(&self, sql: &str, database: Option<&str>) -> (CancellationToken, Waiting) {
         let (stop, waiting) = (CancellationToken::new(), Waiting::default());
         let shown = shown(sql);
+        self.list.statements.fetch_add(1, Ordering::Relaxed);
         if let Some(process) = self.list.processes.lock().get_mut(&self.id) {
             process.statement = Some((shown, Instant::now()));
             process.database = database.map(str::to_string);
@@ -120,6 +152,14 @@ impl Entry {
             process.waiting = waiting.clone();
         }
         (stop, waiting)
+    }
+
+    /// A statement that began earlier goes on: its token is cancelled when it is killed now.
+    pub fn resume(&self, sql: &str, stop: &CancellationToken) {
+        if let Some(process) = self.list.processes.lock().get_mut(&self.id) {
+            process.statement = Some((shown(sql), Instant::now()));
+            process.statement_stop = stop.clone();
+        }
     }
 
     /// The statement ended.

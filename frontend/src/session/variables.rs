@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use datafusion::scalar::ScalarValue;
 use union_read::ReadPath;
 
+use super::warnings::WARNINGS_MAX;
 use crate::{Error, Result};
 
 /// What a variable does.
@@ -39,42 +40,102 @@ const QUERY_TIMEOUT_SECONDS_MAX: i64 = 259_200;
 const VARIABLES: &[(&str, Kind, Initial)] = &[
     ("auto_increment_increment", Inert, Int(1)),
     ("autocommit", Inert, Int(1)),
+    ("big_tables", Inert, Int(0)),
     ("character_set_client", Inert, Text("utf8mb4")),
     ("character_set_connection", Inert, Text("utf8mb4")),
     ("character_set_database", Inert, Text("utf8mb4")),
+    ("character_set_filesystem", Fixed, Text("binary")),
     ("character_set_results", Inert, Text("utf8mb4")),
     ("character_set_server", Inert, Text("utf8mb4")),
     ("character_set_system", Fixed, Text("utf8mb3")),
+    ("chunk_size", Inert, Int(4096)),
     ("collation_connection", Inert, Text(COLLATION)),
     ("collation_database", Inert, Text(COLLATION)),
     ("collation_server", Inert, Text(COLLATION)),
+    ("completion_type", Inert, Text("NO_CHAIN")),
+    ("date_format", Fixed, Text("%Y-%m-%d")),
+    ("datetime_format", Fixed, Text("%Y-%m-%d %H:%i:%s")),
+    ("default_authentication_plugin", Fixed, Text("caching_sha2_password")),
     ("default_storage_engine", Inert, Text("MILLRACE")),
     ("default_tmp_storage_engine", Inert, Text("MILLRACE")),
+    ("default_week_format", Inert, Int(0)),
+    ("div_precision_increment", Fixed, Int(4)),
+    ("enable_profile", Inert, Int(0)),
+    ("enable_spill", Inert, Int(0)),
+    ("error_count", Fixed, Int(0)),
     ("event_scheduler", Inert, Text("OFF")),
+    ("exec_mem_limit", Inert, Int(0)),
+    ("explicit_defaults_for_timestamp", Inert, Int(1)),
     ("foreign_key_checks", Inert, Int(0)),
     ("group_concat_max_len", Inert, Int(1024)),
+    ("have_openssl", Fixed, Text("YES")),
+    ("have_query_cache", Fixed, Text("NO")),
+    ("have_ssl", Fixed, Text("YES")),
+    ("identity", Inert, Int(0)),
+    ("information_schema_stats_expiry", Inert, Int(86_400)),
     ("init_connect", Fixed, Text("")),
+    ("innodb_read_only", Fixed, Int(1)),
+    ("insert_id", Inert, Int(0)),
     ("interactive_timeout", Inert, Int(28_800)),
     ("keep_read_points", Live, Int(0)),
+    ("language", Fixed, Text("english")),
+    ("last_insert_id", Inert, Int(0)),
+    ("lc_messages", Inert, Text("en_US")),
+    ("lc_time_names", Fixed, Text("en_US")),
     ("license", Fixed, Text("Apache License 2.0")),
+    ("local_infile", Fixed, Int(0)),
+    ("lock_wait_timeout", Inert, Int(31_536_000)),
+    ("log_bin", Fixed, Int(0)),
+    ("lower_case_file_system", Fixed, Int(0)),
     ("lower_case_table_names", Fixed, Int(0)),
     ("max_allowed_packet", Fixed, Int(67_108_864)),
+    ("max_connections", Fixed, Int(1024)),
+    ("max_error_count", Fixed, Int(WARNINGS_MAX as i64)),
     ("max_execution_time", Live, Int(0)),
+    ("max_heap_table_size", Inert, Int(16_777_216)),
+    ("max_join_size", Inert, Int(i64::MAX)),
+    ("max_prepared_stmt_count", Fixed, Int(1000)),
     ("net_buffer_length", Inert, Int(16_384)),
     ("net_read_timeout", Inert, Int(60)),
     ("net_write_timeout", Live, Int(60)),
+    ("optimizer_switch", Inert, Text("")),
+    ("parallel_fragment_exec_instance_num", Inert, Int(1)),
     ("performance_schema", Fixed, Int(0)),
+    ("pipeline_dop", Inert, Int(0)),
+    ("profiling", Inert, Int(0)),
     ("protocol_version", Fixed, Int(10)),
     ("query_cache_size", Fixed, Int(0)),
     ("query_cache_type", Fixed, Int(0)),
+    ("query_mem_limit", Inert, Int(0)),
     ("query_timeout", Live, Int(300)),
     ("read_only", Fixed, Int(1)),
+    ("require_secure_transport", Fixed, Int(0)),
+    ("server_id", Fixed, Int(1)),
+    ("session_track_gtids", Inert, Text("OFF")),
+    ("session_track_schema", Inert, Int(0)),
+    ("session_track_state_change", Inert, Int(0)),
+    ("session_track_system_variables", Inert, Text("")),
+    ("session_track_transaction_info", Inert, Text("OFF")),
+    ("skip_name_resolve", Fixed, Int(1)),
+    ("socket", Fixed, Text("")),
     ("sql_auto_is_null", Inert, Int(0)),
+    ("sql_big_selects", Inert, Int(1)),
+    ("sql_buffer_result", Inert, Int(0)),
+    ("sql_log_bin", Inert, Int(0)),
+    ("sql_log_off", Inert, Int(0)),
     ("sql_mode", Inert, Text(SQL_MODE)),
+    ("sql_notes", Inert, Int(1)),
+    ("sql_quote_show_create", Inert, Int(1)),
     ("sql_safe_updates", Inert, Int(0)),
     ("sql_select_limit", Live, Int(i64::MAX)),
+    ("sql_warnings", Inert, Int(0)),
+    ("storage_engine", Inert, Text("MILLRACE")),
+    ("super_read_only", Fixed, Int(1)),
     ("system_time_zone", Fixed, Text("UTC")),
+    ("time_format", Fixed, Text("%H:%i:%s")),
     ("time_zone", Live, Text("SYSTEM")),
+    ("tls_version", Fixed, Text("TLSv1.2,TLSv1.3")),
+    ("tmp_table_size", Inert, Int(16_777_216)),
     ("transaction_isolation", Inert, Text("REPEATABLE-READ")),
     ("transaction_read_only", Inert, Int(0)),
     ("tx_isolation", Inert, Text("REPEATABLE-READ")),
@@ -83,20 +144,41 @@ const VARIABLES: &[(&str, Kind, Initial)] = &[
     ("unique_checks", Inert, Int(0)),
     ("version", Fixed, Text(crate::SERVER_VERSION)),
     ("version_comment", Fixed, Text(crate::VERSION_COMMENT)),
+    ("version_compile_machine", Fixed, Text(std::env::consts::ARCH)),
+    ("version_compile_os", Fixed, Text(std::env::consts::OS)),
     ("wait_timeout", Live, Int(28_800)),
+    ("warning_count", Fixed, Int(0)),
 ];
 
-/// The variables of one session: the defaults and what the session set.
+/// The variables of one session: the defaults, what the server is configured to, and what the session set.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
+    configured: Vec<(&'static str, i64)>,
     set: HashMap<&'static str, ScalarValue>,
 }
 
 impl Variables {
+    /// The variables of a server with these limits.
+    pub fn configured(limits: &[(&'static str, i64)]) -> Self {
+        Self { configured: limits.to_vec(), set: HashMap::new() }
+    }
+
+    /// Forgets what the session set.
+    pub fn reset(&mut self) {
+        self.set.clear();
+    }
+
     /// The value of a variable, `None` when there is no such variable.
     pub fn get(&self, name: &str) -> Option<ScalarValue> {
+        let (name, ..) = find(name)?;
+        self.set.get(name).cloned().or_else(|| self.default_of(name))
+    }
+
+    /// The value that a session begins with, `@@global.name`.
+    pub fn default_of(&self, name: &str) -> Option<ScalarValue> {
         let (name, _, default) = find(name)?;
-        Some(self.set.get(name).cloned().unwrap_or_else(|| value(*default)))
+        let configured = self.configured.iter().find(|(known, _)| known == name);
+        Some(configured.map_or_else(|| value(*default), |(_, n)| value(Int(*n))))
     }
 
     /// A variable as a whole number; texts and unknown names are 0.
@@ -112,9 +194,14 @@ impl Variables {
         self.get(name).map(|value| printed(&value)).unwrap_or_default()
     }
 
-    /// All names and printed values, by name.
+    /// All names and values as `SHOW VARIABLES` prints them, by name.
     pub fn all(&self) -> Vec<(&'static str, String)> {
-        VARIABLES.iter().map(|(name, ..)| (*name, self.text(name))).collect()
+        VARIABLES.iter().map(|(name, ..)| (*name, shown(name, self.text(name)))).collect()
+    }
+
+    /// The same of what a session begins with, `SHOW GLOBAL VARIABLES`.
+    pub fn defaults(&self) -> Vec<(&'static str, String)> {
+        Self { configured: self.configured.clone(), set: HashMap::new() }.all()
     }
 
     /// Sets a variable, `None`: back to its default.
@@ -127,6 +214,7 @@ impl Variables {
         }
         let Some(new) = new else {
             self.set.remove(name);
+            other_name(name).map(|other| self.set.remove(other));
             return Ok(());
         };
         let converted = match default {
@@ -135,9 +223,57 @@ impl Variables {
         };
         let converted = converted.ok_or_else(|| wrong_value(name, &new))?;
         let checked = check(name, converted).ok_or_else(|| wrong_value(name, &new))?;
+        if let Some(other) = other_name(name) {
+            self.set.insert(other, checked.clone());
+        }
         self.set.insert(name, checked);
         Ok(())
     }
+}
+
+/// Variables that are printed as words where `@@name` gives numbers.
+const SWITCHES: &[&str] = &[
+    "autocommit",
+    "big_tables",
+    "foreign_key_checks",
+    "innodb_read_only",
+    "local_infile",
+    "log_bin",
+    "performance_schema",
+    "profiling",
+    "read_only",
+    "require_secure_transport",
+    "session_track_schema",
+    "skip_name_resolve",
+    "sql_auto_is_null",
+    "sql_big_selects",
+    "sql_notes",
+    "sql_quote_show_create",
+    "sql_safe_updates",
+    "sql_warnings",
+    "super_read_only",
+    "transaction_read_only",
+    "tx_read_only",
+    "unique_checks",
+];
+
+fn shown(name: &str, value: String) -> String {
+    match value.as_str() {
+        "1" if SWITCHES.contains(&name) => "ON".into(),
+        "0" if SWITCHES.contains(&name) => "OFF".into(),
+        _ => value,
+    }
+}
+
+/// Two names of one variable, the old one and the new one.
+fn other_name(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "transaction_isolation" => "tx_isolation",
+        "tx_isolation" => "transaction_isolation",
+        "transaction_read_only" => "tx_read_only",
+        "tx_read_only" => "transaction_read_only",
+        _ => return None,
+    })
 }
 
 fn find(name: &str) -> Option<&'static (&'static str, Kind, Initial)> {
@@ -234,6 +370,10 @@ mod tests {
         assert_eq!(variables.int("autocommit"), 0);
         variables.set("autocommit", None).unwrap();
         assert_eq!(variables.text("autocommit"), "1");
+        variables.set("transaction_read_only", text("1")).unwrap();
+        assert_eq!(variables.int("tx_read_only"), 1);
+        variables.set("tx_read_only", None).unwrap();
+        assert_eq!(variables.int("transaction_read_only"), 0);
         variables.set("character_set_results", Some(ScalarValue::Null)).unwrap();
         assert!(variables.get("character_set_results").unwrap().is_null());
     }
@@ -276,7 +416,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_configured_is_not_forgotten() {
+        let mut variables = Variables::configured(&[("max_connections", 7)]);
+        variables.set("autocommit", text("0")).unwrap();
+        assert_eq!(variables.text("autocommit"), "0");
+        assert_eq!(variables.default_of("autocommit"), Some(ScalarValue::Int64(Some(1))));
+        assert!(variables.all().contains(&("autocommit", "OFF".into())));
+        assert!(variables.defaults().contains(&("autocommit", "ON".into())));
+        variables.reset();
+        assert_eq!((variables.int("max_connections"), variables.int("autocommit")), (7, 1));
+    }
+
+    #[test]
     fn the_table_is_sorted() {
         assert!(VARIABLES.is_sorted_by_key(|(name, ..)| *name));
+        assert!(SWITCHES.iter().all(|name| find(name).is_some()));
     }
 }

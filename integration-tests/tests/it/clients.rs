@@ -3,10 +3,11 @@
 //! `clients/queries.json` holds the checks and the rows they must give. A client prints one line of JSON for each check:
 //! `{"check": name}` with `rows` (texts in one form, null for NULL), `error` (MySQL's number), or `skipped` (why).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fluss::metadata::DataTypes;
@@ -27,40 +28,61 @@ const TIERED: Duration = Duration::from_secs(90);
 /// The longest that a client may take for all of its checks.
 const CHECKS: Duration = Duration::from_secs(120);
 
+/// What no client without cursors can be asked.
+const CURSORS: [&str; 3] = ["cursor", "empty cursor", "cursor left in the middle"];
+/// What only a client that prepares can be asked.
+const PREPARED: [&str; 17] = [
+    "every type, prepared",
+    "int parameter",
+    "negative int parameter",
+    "text parameter",
+    "text parameter with quotes",
+    "decimal parameter",
+    "long decimal parameter",
+    "double parameter",
+    "date parameter",
+    "timestamp parameter",
+    "null parameter",
+    "several parameters",
+    "limit parameter",
+    "tables, prepared",
+    "show tables, prepared",
+    "prepared twice",
+    "prepare an error",
+];
+const QUERIES: &str = "queries.json";
+
 #[tokio::test]
 async fn mariadb() {
-    let skips = [
-        "every type, prepared",
-        "int parameter",
-        "negative int parameter",
-        "text parameter",
-        "text parameter with quotes",
-        "decimal parameter",
-        "long decimal parameter",
-        "double parameter",
-        "date parameter",
-        "timestamp parameter",
-        "null parameter",
-        "several parameters",
-        "limit parameter",
-        "prepared twice",
-        "prepare an error",
-        "query timeout",
-        "reset",
-    ];
-    check("mariadb", python("mariadb_cli.py"), &skips).await;
+    // one process for each statement: what an error left is gone
+    let skips = [&PREPARED[..], &CURSORS, &["warnings", "query timeout", "reset"]].concat();
+    check("mariadb", python("mariadb_cli.py"), QUERIES, &skips).await;
 }
 
 #[tokio::test]
 async fn pymysql() {
     // its parameters are literals that the client writes; one of 38 digits is a DOUBLE here
-    let skips = ["long decimal parameter", "query timeout", "reset", "native password"];
-    check("PyMySQL", python("pymysql_client.py"), &skips).await;
+    let own = ["long decimal parameter", "query timeout", "reset", "native password", "compressed"];
+    check("PyMySQL", python("pymysql_client.py"), QUERIES, &[&CURSORS[..], &own].concat()).await;
 }
 
 #[tokio::test]
 async fn connector_python() {
-    check("Connector/Python", python("connector_client.py"), &["query timeout"]).await;
+    let skips = [&CURSORS[..], &["query timeout"]].concat();
+    check("Connector/Python", python("connector_client.py"), QUERIES, &skips).await;
+}
+
+#[tokio::test]
+async fn connector_python_in_c() {
+    let mut command = python("connector_client.py");
+    command.env("CONNECTOR_C", "1");
+    let skips = [&CURSORS[..], &["query timeout", "native password"]].concat();
+    check("Connector/Python C", command, QUERIES, &skips).await;
+}
+
+#[tokio::test]
+async fn starrocks_dialect() {
+    check("SQLAlchemy", python("starrocks_client.py"), "starrocks.json", &[]).await;
 }
 
 #[tokio::test]
@@ -69,12 +91,13 @@ async fn mysql2() {
     command
         .arg(scripts().join("mysql2_client.js"))
         .env("NODE_PATH", home().join("node/node_modules"));
-    check("mysql2", command, &["query timeout", "native password"]).await;
+    let skips = [&CURSORS[..], &["query timeout", "native password"]].concat();
+    check("mysql2", command, QUERIES, &skips).await;
 }
 
 #[tokio::test]
 async fn connector_j() {
-    check("Connector/J", connector_j_command(), &[]).await;
+    check("Connector/J", java("jars", "mysql"), QUERIES, &[]).await;
 }
 
 /// The same through a server that does not offer CLIENT_DEPRECATE_EOF: the columns of a result, and its rows, end with packets of their
@@ -82,15 +105,57 @@ async fn connector_j() {
 #[tokio::test]
 async fn connector_j_without_deprecate_eof() {
     let old = OldServer::before(millrace().await.mysql_port()).await;
-    check_at(&old.port, "Connector/J, EOF", connector_j_command(), &[]).await;
+    check_at(&old.port, "Connector/J, EOF", java("jars", "mysql"), QUERIES, &[]).await;
     assert!(old.logins.load(Ordering::Relaxed) > 1);
 }
 
-fn connector_j_command() -> Command {
-    let mut command = Command::new("java");
-    let path = format!("{}:{}/*", home().join("classes").display(), home().join("jars").display());
-    command.args(["-cp", &path, "ConnectorJ"]);
-    command
+#[tokio::test]
+async fn connector_j_8() {
+    check("Connector/J 8", java("jars-8", "mysql"), QUERIES, &[]).await;
+}
+
+#[tokio::test]
+async fn mariadb_connector_j() {
+    let skips = [&CURSORS[..], &["reset"]].concat();
+    check("MariaDB Connector/J", java("jars", "mariadb"), QUERIES, &skips).await;
+}
+
+#[tokio::test]
+#[ignore = "compiled at set-up: make test-clients"]
+async fn mysqlclient() {
+    let own = ["long decimal parameter", "query timeout"];
+    let command = heavy_python("mysqlclient_client.py");
+    check("mysqlclient", command, QUERIES, &[&CURSORS[..], &own].concat()).await;
+}
+
+#[tokio::test]
+#[ignore = "compiled at set-up: make test-clients"]
+async fn mariadb_odbc() {
+    let own = [
+        "every type",
+        "every type, prepared",
+        "compressed",
+        "ping",
+        "query timeout",
+        "reset",
+        "native password",
+    ];
+    check("MariaDB ODBC", heavy_python("odbc_client.py"), QUERIES, &[&CURSORS[..], &own].concat())
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "compiled at set-up: make test-clients"]
+async fn mycli() {
+    check("mycli", heavy_python("mycli_client.py"), "mycli.json", &[]).await;
+}
+
+#[tokio::test]
+#[ignore = "compiled at set-up: make test-clients"]
+async fn go_sql_driver() {
+    let own = ["query timeout", "reset", "native password"];
+    let command = Command::new(home().join("go-client"));
+    check("go-sql-driver", command, QUERIES, &[&CURSORS[..], &own].concat()).await;
 }
 
 /// Where the clients' programs are.
@@ -110,23 +175,41 @@ fn home() -> PathBuf {
 }
 
 fn python(script: &str) -> Command {
-    assert!(home().is_dir(), "the clients are not set up: make setup-clients");
-    let mut command = Command::new(home().join("python/bin/python"));
+    python_of("python", script)
+}
+
+fn heavy_python(script: &str) -> Command {
+    python_of("python-heavy", script)
+}
+
+fn python_of(environment: &str, script: &str) -> Command {
+    let program = home().join(environment).join("bin/python");
+    assert!(program.exists(), "the clients are not set up: make setup-clients, make test-clients");
+    let mut command = Command::new(program);
     command.arg(scripts().join(script));
     command
 }
 
-/// Runs a client and holds its answers against what is expected. It may skip `skips`, and must.
-async fn check(client: &str, command: Command, skips: &[&str]) {
-    check_at(&millrace().await.mysql_port().to_string(), client, command, skips).await;
+fn java(jars: &str, driver: &str) -> Command {
+    let mut command = Command::new("java");
+    let path = format!("{}:{}/*", home().join("classes").display(), home().join(jars).display());
+    command.args(["-cp", &path, &format!("-Ddriver={driver}"), "Jdbc"]);
+    command
 }
 
-async fn check_at(port: &str, client: &str, mut command: Command, skips: &[&str]) {
+/// Runs a client and holds its answers against what is expected. It may skip `skips`, and must.
+async fn check(client: &str, command: Command, file: &str, skips: &[&str]) {
+    let port = millrace().await.mysql_port().to_string();
+    check_at(&port, client, command, file, skips).await;
+}
+
+async fn check_at(port: &str, client: &str, mut command: Command, file: &str, skips: &[&str]) {
+    STARTED.fetch_add(1, Ordering::Relaxed);
     let locked = Locked::start().await;
     command
         .args(["127.0.0.1", port, &format!("fluss.{DATABASE}"), &locked.port])
         .arg(PASSWORD)
-        .arg(scripts().join("queries.json"))
+        .arg(scripts().join(file))
         .kill_on_drop(true);
     let output = tokio::time::timeout(CHECKS, command.output()).await;
     let output = output.unwrap_or_else(|_| panic!("{client} has not ended in {CHECKS:?}")).unwrap();
@@ -136,7 +219,8 @@ async fn check_at(port: &str, client: &str, mut command: Command, skips: &[&str]
     let answers: Vec<Json> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
 
     let mut failures = vec![];
-    let expected = expected();
+    let expected = expected(file);
+    let mut verdicts = vec![];
     for wanted in &expected {
         let name = wanted["name"].as_str().unwrap();
         let of_check: Vec<&Json> = answers.iter().filter(|a| a["check"] == name).collect();
@@ -148,21 +232,57 @@ async fn check_at(port: &str, client: &str, mut command: Command, skips: &[&str]
                 "FAILED"
             }
         };
-        println!("{client:<17} {name:<32} {verdict}");
+        verdicts.push((name.to_string(), verdict));
     }
+    matrix(client, verdicts);
     let known = |a: &&Json| !expected.iter().any(|wanted| wanted["name"] == a["check"]);
     failures.extend(answers.iter().filter(known).map(|answer| format!("not expected: {answer}")));
     assert!(failures.is_empty(), "{client}:\n{}\n{errors}", failures.join("\n"));
 }
 
-/// All checks of `queries.json`, with the names in them filled in.
-fn expected() -> Vec<Json> {
-    let text = std::fs::read_to_string(scripts().join("queries.json")).unwrap();
+/// What each client could do of each check, as far as they have ended.
+static MATRIX: Mutex<BTreeMap<String, Vec<(String, &str)>>> = Mutex::new(BTreeMap::new());
+
+/// How many clients have been asked so far.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Prints the table of clients and checks when no client is being asked, past the harness, which shows nothing of tests that pass.
+fn matrix(client: &str, verdicts: Vec<(String, &'static str)>) {
+    use std::io::Write;
+    let mut all = MATRIX.lock().unwrap();
+    all.insert(client.to_string(), verdicts);
+    if all.len() < STARTED.load(Ordering::Relaxed) {
+        return;
+    }
+    let mut checks: Vec<&str> = vec![];
+    for (name, _) in all.values().flatten() {
+        if !checks.contains(&name.as_str()) {
+            checks.push(name);
+        }
+    }
+    let mut table = String::from("\n");
+    for (i, client) in all.keys().enumerate() {
+        table.push_str(&format!("column {}: {client}\n", i + 1));
+    }
+    for check in checks {
+        table.push_str(&format!("{check:<40}"));
+        for verdicts in all.values() {
+            let verdict = verdicts.iter().find(|(name, _)| name == check);
+            table.push_str(&format!(" {:<6}", verdict.map_or("", |(_, verdict)| verdict)));
+        }
+        table.push('\n');
+    }
+    std::io::stderr().write_all(table.as_bytes()).unwrap();
+}
+
+/// All checks of a file, with the names in them filled in.
+fn expected(file: &str) -> Vec<Json> {
+    let text = std::fs::read_to_string(scripts().join(file)).unwrap();
     let checks: Json =
         serde_json::from_str(&text.replace("{database}", &format!("fluss.{DATABASE}"))).unwrap();
     let mut all = vec![];
-    for group in ["queries", "prepared", "errors", "session"] {
-        for check in checks[group].as_array().unwrap() {
+    for group in ["queries", "prepared", "errors", "session", "dialect", "mycli"] {
+        for check in checks[group].as_array().into_iter().flatten() {
             let mut check = check.clone();
             if check["rows"] == "types" {
                 check["rows"] = checks["types"].clone();
@@ -294,6 +414,8 @@ impl Locked {
         let binary = places.find(|path| path.is_file()).expect("cargo build --workspace");
         let data = TempDir::new().unwrap();
         let mut command = Command::new(binary);
+        // it places the clients, and is no key of a configuration
+        command.env_remove("MILLRACE_CLIENTS_HOME");
         command.arg("standalone").stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         for set in [
             format!("data_dir={}", data.path().display()),

@@ -22,15 +22,29 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 
-/** MySQL Connector/J: the checks of queries.json; prepared statements on the server. */
-final class ConnectorJ {
+/**
+ * A driver of JDBC, MySQL Connector/J or (-Ddriver=mariadb) MariaDB Connector/J: the checks of queries.json; prepared
+ * statements on the server.
+ */
+final class Jdbc {
     private static final DateTimeFormatter TIME = new DateTimeFormatterBuilder()
             .appendPattern("HH:mm:ss").appendFraction(ChronoField.NANO_OF_SECOND, 0, 9, true).toFormatter();
     private static final DateTimeFormatter TIMESTAMP = new DateTimeFormatterBuilder()
             .appendPattern("uuuu-MM-dd ").append(TIME).toFormatter();
 
+    private static final boolean MARIADB = "mariadb".equals(System.getProperty("driver"));
+
     private interface Act {
         List<List<String>> run() throws Exception;
+    }
+
+    /** The driver cannot do it; says why. */
+    private static final class Unsupported extends Exception {
+        private static final long serialVersionUID = 1;
+
+        private Unsupported(String why) {
+            super(why);
+        }
     }
 
     private final String host;
@@ -42,7 +56,7 @@ final class ConnectorJ {
     private final PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     private Connection connection;
 
-    private ConnectorJ(String[] arguments) throws Exception {
+    private Jdbc(String[] arguments) throws Exception {
         host = arguments[0];
         port = arguments[1];
         database = arguments[2];
@@ -54,15 +68,21 @@ final class ConnectorJ {
 
     /** HOST PORT DATABASE LOCKED_PORT PASSWORD QUERIES. */
     public static void main(String[] arguments) throws Exception {
-        new ConnectorJ(arguments).all();
+        new Jdbc(arguments).all();
     }
 
     private Connection connect(String port, String database, Map<String, String> options) throws SQLException {
         Properties properties = new Properties();
-        properties.putAll(Map.of("user", "root", "useServerPrepStmts", "true", "emulateUnsupportedPstmts", "false",
-                "allowMultiQueries", "true", "sslMode", "DISABLED", "connectionTimeZone", "UTC"));
+        properties.putAll(Map.of("user", "root", "useServerPrepStmts", "true", "allowMultiQueries", "true"));
+        if (MARIADB) {
+            properties.put("sslMode", "disable");
+        } else {
+            properties.putAll(Map.of("emulateUnsupportedPstmts", "false", "sslMode", "DISABLED",
+                    "connectionTimeZone", "UTC"));
+        }
         properties.putAll(options);
-        return DriverManager.getConnection("jdbc:mysql://" + host + ":" + port + "/" + database, properties);
+        String url = "jdbc:" + (MARIADB ? "mariadb" : "mysql") + "://" + host + ":" + port + "/" + database;
+        return DriverManager.getConnection(url, properties);
     }
 
     private void all() throws Exception {
@@ -98,6 +118,23 @@ final class ConnectorJ {
         check("several statements", () -> query("SELECT 1; SELECT 'two'; SELECT 3"));
         check("prepared twice", () -> prepared("SELECT id FROM types WHERE id = ?", List.of(List.of(1), List.of(4))));
         check("prepare an error", () -> prepared("SELECT * FROM nothing WHERE id = ?", List.of(List.of(1))));
+        check("warnings", () -> {
+            try {
+                query("SELECT * FROM nothing");
+            } catch (SQLException expected) {
+                // it is counted
+            }
+            return query("SHOW COUNT(*) WARNINGS");
+        });
+        check("compressed", () -> {
+            try (Connection other = connect(port, database, Map.of("useCompression", "true"))) {
+                return query(other, "SELECT * FROM types ORDER BY id");
+            }
+        });
+        String ids = "SELECT id FROM types ORDER BY id";
+        check("cursor", () -> fetched(ids, 100));
+        check("empty cursor", () -> fetched("SELECT id FROM types WHERE id < 0", 100));
+        check("cursor left in the middle", () -> fetched(ids, 3));
         check("kill query", () -> {
             // other clients may ask the same at this time
             String label = "count(*) AS of_" + ProcessHandle.current().pid();
@@ -113,8 +150,10 @@ final class ConnectorJ {
         check("after kill query", () -> query("SELECT 1"));
         check("query timeout", this::timeout);
         check("reset", () -> {
+            if (MARIADB) throw new Unsupported("resets no server but MariaDB");
             query("SET time_zone = '+03:00'");
-            connection.unwrap(com.mysql.cj.jdbc.JdbcConnection.class).resetServerState();
+            // the driver's own method
+            connection.getClass().getMethod("resetServerState").invoke(connection);
             return query("SELECT @@time_zone");
         });
         check("reconnect", () -> {
@@ -122,6 +161,21 @@ final class ConnectorJ {
             connection = connect(port, database, Map.of());
             return query("SELECT 1");
         });
+    }
+
+    /** Fetches two rows at a time, and no more than so many; then the connection is asked for something else. */
+    private List<List<String>> fetched(String sql, int most) throws Exception {
+        if (MARIADB) throw new Unsupported("asks for no cursor");
+        List<List<String>> rows = new ArrayList<>();
+        try (Connection other = connect(port, database, Map.of("useCursorFetch", "true"))) {
+            try (PreparedStatement statement = other.prepareStatement(sql)) {
+                statement.setFetchSize(2);
+                ResultSet result = statement.executeQuery();
+                while (rows.size() < most && result.next()) rows.add(List.of(result.getString(1)));
+            }
+            if (query(other, "SELECT 1").size() != 1) throw new AssertionError("no row after a cursor");
+        }
+        return rows;
     }
 
     /** The driver cancels by KILL QUERY over a connection of its own. */
@@ -155,14 +209,19 @@ final class ConnectorJ {
 
     private void logins() throws Exception {
         Map<String, String> right = Map.of("password", password);
-        // the certificate of a test is nobody's; REQUIRED does not look at it
-        Map<String, String> tls = Map.of("password", password, "sslMode", "REQUIRED");
+        // the certificate of a test is nobody's; neither of these looks at it
+        String encrypted = MARIADB ? "trust" : "REQUIRED";
+        Map<String, String> tls = Map.of("password", password, "sslMode", encrypted);
         login("plain login", "", right);
         login("TLS login", "", tls);
-        login("native password", "", Map.of("password", password, "sslMode", "REQUIRED",
-                "defaultAuthenticationPlugin", "mysql_native_password"));
+        if (MARIADB) {
+            login("native password", "", Map.of("password", password, "restrictedAuth", "mysql_native_password"));
+        } else {
+            login("native password", "", Map.of("password", password, "sslMode", encrypted,
+                    "defaultAuthenticationPlugin", "mysql_native_password"));
+        }
         login("wrong password", "", Map.of("password", "wrong"));
-        login("wrong password, TLS", "", Map.of("password", "wrong", "sslMode", "REQUIRED"));
+        login("wrong password, TLS", "", Map.of("password", "wrong", "sslMode", encrypted));
         login("no password", "", Map.of());
         login("unknown database at login", "nowhere.nothing", right);
     }
@@ -185,6 +244,8 @@ final class ConnectorJ {
                 rows.add("[" + String.join(",", values) + "]");
             }
             answer = "\"rows\":[" + String.join(",", rows) + "]";
+        } catch (Unsupported why) {
+            answer = "\"skipped\":" + Json.quoted(why.getMessage());
         } catch (SQLException error) {
             if (error.getErrorCode() == 0) throw new Exception(name, error);
             answer = "\"error\":" + error.getErrorCode();

@@ -1,0 +1,60 @@
+//! `information_schema`, the description of a catalog in tables, as MySQL's and StarRocks' clients read it.
+//!
+//! * [`definition`]: the tables and their columns
+//! * [`wanted`]: what a query wants of them, so that no more is asked of a catalog
+//! * [`objects`]: databases and tables of catalogs, read when they are wanted
+//! * [`described`], [`server`], [`charset`]: the rows
+//! * [`view`]: all of it as tables of DataFusion
+//!
+//! Each catalog has one, which tells of its own databases. That of the default catalog, which has no tables, tells of the
+//! databases of all catalogs under their full names, `catalog.database`; the others know those of other catalogs by
+//! such names too, and list them where a query asks for them.
+
+pub mod charset;
+pub mod definition;
+pub mod described;
+pub mod objects;
+pub mod server;
+pub mod view;
+pub mod wanted;
+
+use std::sync::Arc;
+
+use crate::catalog::Catalogs;
+use crate::session::Session;
+use crate::session::process_list::ProcessList;
+
+/// The name of the database.
+pub const NAME: &str = "information_schema";
+
+/// Whether a database is this one, in any case.
+pub fn is_name(database: &str) -> bool {
+    database.eq_ignore_ascii_case(NAME)
+}
+
+/// What the tables tell of.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The catalogs.
+    pub catalogs: Arc<Catalogs>,
+    /// The sessions.
+    pub processes: Arc<ProcessList>,
+    /// Tables that one query may read the columns of.
+    pub tables_max: usize,
+}
+
+/// `information_schema` of one catalog for one statement of a session.
+#[derive(Debug, Clone)]
+pub struct InformationSchema {
+    pub(crate) sources: Sources,
+    pub(crate) session: Arc<Session>,
+    /// The catalog whose `information_schema` this is.
+    pub(crate) catalog: String,
+}
+
+impl InformationSchema {
+    /// That of a catalog.
+    pub fn new(sources: Sources, session: Arc<Session>, catalog: String) -> Self {
+        Self { sources, session, catalog }
+    }
+}
