@@ -6,7 +6,8 @@
 //! * [`rewrite()`]: what a parsed query says in words that DataFusion's planner knows
 //! * [`operators`]: arithmetic, comparisons, truth
 //! * `function`, `convert`, `calendar`: the shape of functions and what they are made of
-//! * `common_type`, `casts`, `math`, `text`, `dates`, `json`: the functions; `refused`: those that are refused by name
+//! * `settle`: what needs the types of a whole plan
+//! * `unified`, `casts`, `math`, `text`, `dates`, `json`: the functions; `refused`: those that are refused by name
 //!
 //! Where MySQL and StarRocks differ: numbers, dates and NULLs are MySQL's; texts are compared byte by byte as in StarRocks.
 //!
@@ -15,7 +16,6 @@
 
 mod calendar;
 mod casts;
-mod common_type;
 mod convert;
 mod dates;
 pub mod dialect;
@@ -25,7 +25,9 @@ mod math;
 pub mod operators;
 mod refused;
 mod rewrite;
+mod settle;
 mod text;
+mod unified;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -47,7 +49,7 @@ const FAMILIES: &[&[Definition]] = &[
     operators::bits::FUNCTIONS,
     operators::compare::FUNCTIONS,
     casts::FUNCTIONS,
-    common_type::FUNCTIONS,
+    unified::FUNCTIONS,
     math::FUNCTIONS,
     text::FUNCTIONS,
     text::make::FUNCTIONS,
@@ -82,8 +84,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
 
 /// DataFusion's rules over a planned query, after those of this crate.
 pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(operators::settle::Settle)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(settle::Settle)];
     rules.extend(Analyzer::new().rules);
     rules
 }

@@ -10,10 +10,10 @@ use datafusion::common::exec_err;
 use datafusion::error::Result;
 
 use crate::casts::rescale;
-use crate::common_type::{as_type, common_type};
 use crate::function::{At, Call, Definition, MANY, Planned, Returns};
 use crate::operators::arithmetic::{Kind, decimals, kind};
 use crate::operators::bits::bits;
+use crate::unified::{as_type, common_type};
 
 pub(crate) const FUNCTIONS: &[Definition] = &[
     Definition::new("round", 1..=2, Returns::By(rounded_type), |call| rounded(call, true))

@@ -2,14 +2,12 @@
 //!
 //! * [`arithmetic`]: `+ - * / DIV %`, exact for whole numbers and decimals, an error where a result does not fit
 //! * [`compare`]: comparisons of different kinds of values
-//! * [`settle`]: what needs the types of a whole plan
 //! * [`bits`]: `& | ^ << >> ~` over 64 bits
 //! * truth values: `AND`, `OR`, `XOR` of any values
 
 pub(crate) mod arithmetic;
 pub(crate) mod bits;
 pub(crate) mod compare;
-pub(crate) mod settle;
 
 use std::sync::Arc;
 

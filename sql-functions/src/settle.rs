@@ -15,10 +15,10 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast,
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-use super::compare::operands;
-use crate::common_type::{common_type, converted};
 use crate::convert::is_text;
+use crate::operators::compare::operands;
 use crate::udf;
+use crate::unified::{common_type, converted};
 
 /// Runs before DataFusion's own rule of types.
 #[derive(Debug)]
