@@ -56,6 +56,8 @@ class Odbc(checks.Client):
     def prepared(self, connection, sql, executions):
         if sql.startswith("SELECT * FROM types "):
             raise checks.Unsupported("a TIME of ODBC has no fraction")
+        if any(getattr(value, "microsecond", 0) for value in executions[0]):
+            raise checks.Unsupported("its parameters have no fraction of a second")
         rows = []
         with server_errors(), contextlib.closing(connection.cursor()) as cursor:
             for parameters in executions:

@@ -51,7 +51,7 @@ impl Client {
         more: u16,
     ) -> Result<bool, Gone> {
         metrics::counter!("millrace_frontend_statements_total").increment(1);
-        if !asks_for_warnings(sql, &statement) {
+        if !statement.as_ref().is_ok_and(|statement| asks_for_warnings(sql, statement)) {
             self.session.warnings.clear();
         }
         let statement = match statement {
@@ -150,12 +150,17 @@ impl Client {
     }
 
     pub(super) async fn prepare(&mut self, sql: &str) -> Result<(), Gone> {
-        self.session.warnings.clear();
         let max = self.frontend.config().frontend.prepared_statements_max;
         let (id, parameters, statement) = match self.prepared.prepare(sql, max) {
             Ok(prepared) => prepared,
-            Err(error) => return self.failed(&error).await,
+            Err(error) => {
+                self.session.warnings.clear();
+                return self.failed(&error).await;
+            }
         };
+        if !asks_for_warnings(sql, &statement) {
+            self.session.warnings.clear();
+        }
         let columns = match self.described(statement).await {
             Ok(columns) => columns,
             Err(error) => {
@@ -206,11 +211,11 @@ impl Client {
 }
 
 /// Whether a statement asks what the one before has left.
-fn asks_for_warnings(sql: &str, statement: &Result<Statement>) -> bool {
+fn asks_for_warnings(sql: &str, statement: &Statement) -> bool {
     match statement {
-        Ok(Statement::Show(Show::Warnings { .. })) => true,
-        Ok(Statement::Show(Show::Where(show, _))) => matches!(**show, Show::Warnings { .. }),
-        Ok(Statement::Query(_)) => {
+        Statement::Show(Show::Warnings { .. }) => true,
+        Statement::Show(Show::Where(show, _)) => matches!(**show, Show::Warnings { .. }),
+        Statement::Query(_) => {
             ["@@warning_count", "@@error_count"].iter().any(|name| sql.contains(name))
         }
         _ => false,

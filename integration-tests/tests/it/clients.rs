@@ -135,6 +135,7 @@ async fn mariadb_odbc() {
         "every type",
         "every type, prepared",
         "compressed",
+        "timestamp parameter",
         "ping",
         "query timeout",
         "reset",
