@@ -3,7 +3,7 @@
 //! Source: MySQL 8.0 Reference Manual, 14.12 "Bit Functions and Operators".
 
 use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{DataType, UInt64Type};
+use arrow::datatypes::{DataType, Decimal128Type, UInt64Type};
 use datafusion::error::Result;
 
 use crate::function::{At, Call, Definition, Returns};
@@ -47,6 +47,12 @@ pub(crate) fn bits(call: &Call, argument: usize) -> Result<Vec<Option<u64>>> {
     let array = call.array(argument)?;
     Ok(match array.data_type() {
         DataType::UInt64 => array.as_primitive::<UInt64Type>().iter().collect(),
+        // of numbers with and without a sign
+        DataType::Decimal128(_, 0) => {
+            let values = array.as_primitive::<Decimal128Type>();
+            let fit = |v: i128| v.clamp(i64::MIN.into(), u64::MAX.into()) as u64;
+            values.iter().map(|v| v.map(fit)).collect()
+        }
         _ => call.ints(argument)?.iter().map(|v| v.map(|v| v as u64)).collect(),
     })
 }
