@@ -26,6 +26,11 @@ async fn an_estimate_is_no_answer() {
         ("SELECT count(DISTINCT id), count(DISTINCT v) FROM t WHERE id = 987654 AND v = 4", "0 0"),
         ("SELECT count(DISTINCT id), count(DISTINCT v) FROM t WHERE id = 1 AND ABSENT", "0 0"),
         ("SELECT count(DISTINCT id), count(DISTINCT v) FROM t WHERE id > 987654", "0 0"),
+        // of this one pruning leaves files
+        (
+            "SELECT count(DISTINCT k), count(DISTINCT v) FROM lake.lake.analyzed_facts WHERE k = 5 AND v = 4",
+            "0 0",
+        ),
         ("SELECT count(DISTINCT id), count(v) FROM t WHERE id = 987654", "0 0"),
         ("SELECT count(*) FROM (SELECT id FROM t WHERE id = 987654 GROUP BY id) x", "0"),
         ("SELECT count(*) FROM (SELECT DISTINCT v FROM t WHERE ABSENT) x", "0"),

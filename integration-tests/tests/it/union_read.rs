@@ -279,7 +279,7 @@ async fn a_partitioned_log_table_follows_the_model() {
     follows_the_model("ur_log_part", false, true).await;
 }
 
-/// Flink is a second opinion, where it gives one: on partitioned log tables it never ends.
+/// Flink is a second opinion, where it gives one: on log tables with an empty bucket it never ends.
 #[tokio::test]
 async fn flink_agrees_when_writes_pause() {
     let (cluster, millrace) = millrace().await;
