@@ -55,17 +55,27 @@ async fn answers_under_load_are_right_and_spoiled_ones_are_found() {
     read_points(&millrace).await;
 }
 
+/// Runs with spoiled answers, at the most.
+const SPOILED_RUNS: usize = 6;
+
 /// Answers that are spoiled before they are judged are all found, kept, and found again without the cluster.
 async fn found(options: &Options, evidence: &std::path::Path) {
-    let options = Options {
-        database: "checker_spoiled".into(),
+    let mut options = Options {
         duration: Duration::from_secs(3),
         evidence: evidence.to_owned(),
         spoil: true,
         ..options.clone()
     };
-    let report = checker::run(&options).await.unwrap();
-    println!("{}", report.line());
+    let mut report = checker::Report::default();
+    // a busy machine gives few answers, and not each can be spoiled
+    for run in 0..SPOILED_RUNS {
+        options.database = format!("checker_spoiled_{run}");
+        report = checker::run(&options).await.unwrap();
+        println!("{}", report.line());
+        if report.spoiled > 0 {
+            break;
+        }
+    }
     assert!(report.spoiled > 0, "{}", report.line());
     assert_eq!(report.violations.len() as u64, report.spoiled, "{}", report.line());
     let is_bucket_known = |v: &Violation| v.bucket.is_some();
@@ -74,7 +84,7 @@ async fn found(options: &Options, evidence: &std::path::Path) {
         let replayed = replay(&violation.directory).unwrap();
         assert_eq!(replayed.wrong.as_ref(), Some(&violation.wrong.what), "{violation}");
         assert!(!violation.read_point.is_empty(), "{violation}");
-        let named = format!("checker_spoiled.{}", violation.wrong.table.as_deref().unwrap());
+        let named = format!("{}.{}", options.database, violation.wrong.table.as_deref().unwrap());
         let is_named = violation.read_point.iter().any(|row| row[0] == named);
         assert!(is_named, "{violation}");
     }
