@@ -245,8 +245,8 @@ pub(crate) fn offset_micros(zone: &str) -> Result<i64> {
 }
 
 /// Seconds east of UTC; `None` for a zone that is known by name alone.
-pub(crate) fn offset_seconds(zone: &str) -> Option<i64> {
-    if ["UTC", "Etc/UTC", "GMT", "SYSTEM", "Z"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
+pub fn offset_seconds(zone: &str) -> Option<i64> {
+    if ["UTC", "Etc/UTC", "GMT", "SYSTEM"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
         return Some(0);
     }
     let (sign, rest) = match zone.split_at_checked(1)? {

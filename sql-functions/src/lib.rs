@@ -40,6 +40,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
+pub use convert::offset_seconds;
 use function::Definition;
 pub use rewrite::{Modes, Refusal, rewrite};
 

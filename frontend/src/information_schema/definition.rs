@@ -100,23 +100,26 @@ impl Definition {
 
     /// Rows as a batch.
     pub fn batch(&self, rows: &[Row]) -> Result<RecordBatch> {
-        let columns = self.columns().enumerate().map(|(i, (_, is_int))| -> ArrayRef {
-            let cells = rows.iter().map(|row| row.get(i).unwrap_or(&Cell::Null));
-            if is_int {
-                Arc::new(Int64Array::from_iter(cells.map(|cell| match cell {
-                    Cell::Int(number) => Some(*number),
-                    _ => None,
-                })))
-            } else {
-                Arc::new(StringArray::from_iter(cells.map(|cell| match cell {
-                    Cell::Text(text) => Some(text.clone()),
-                    Cell::Int(number) => Some(number.to_string()),
-                    Cell::Null => None,
-                })))
-            }
-        });
+        let columns = self.columns().enumerate();
+        let columns = columns.map(|(i, (_, is_int))| column(rows, i, is_int));
         RecordBatch::try_new(self.schema(), columns.collect()).map_err(Error::internal)
     }
+}
+
+/// One column of rows, of whole numbers or of texts; a row that is too short has NULL in it.
+pub fn column(rows: &[Row], at: usize, is_int: bool) -> ArrayRef {
+    let cells = rows.iter().map(|row| row.get(at).unwrap_or(&Cell::Null));
+    if is_int {
+        return Arc::new(Int64Array::from_iter(cells.map(|cell| match cell {
+            Cell::Int(number) => Some(*number),
+            _ => None,
+        })));
+    }
+    Arc::new(StringArray::from_iter(cells.map(|cell| match cell {
+        Cell::Text(text) => Some(text.clone()),
+        Cell::Int(number) => Some(number.to_string()),
+        Cell::Null => None,
+    })))
 }
 
 /// The table of a name, in any case.

@@ -4,7 +4,7 @@ mod server;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, filter_record_batch};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::sql::sqlparser::ast;
@@ -49,19 +49,7 @@ pub async fn show(frontend: &Frontend, session: &Session, show: Show) -> Result<
 fn listing(names: &[&str], rows: Vec<Row>) -> Answer {
     let (mut fields, mut columns) = (vec![], vec![]);
     for (i, name) in names.iter().enumerate() {
-        let cells = rows.iter().map(|row| row.get(i).unwrap_or(&Cell::Null));
-        let column: ArrayRef = if name.ends_with(":i") {
-            Arc::new(Int64Array::from_iter(cells.map(|cell| match cell {
-                Cell::Int(number) => Some(*number),
-                _ => None,
-            })))
-        } else {
-            Arc::new(StringArray::from_iter(cells.map(|cell| match cell {
-                Cell::Text(text) => Some(text.clone()),
-                Cell::Int(number) => Some(number.to_string()),
-                Cell::Null => None,
-            })))
-        };
+        let column = definition::column(&rows, i, name.ends_with(":i"));
         fields.push(Field::new(name.trim_end_matches(":i"), column.data_type().clone(), true));
         columns.push(column);
     }

@@ -336,18 +336,7 @@ fn check(name: &str, value: ScalarValue) -> Option<ScalarValue> {
 /// Seconds east of UTC of `+08:00`, `-03:30`, `UTC`. Named zones with rules are not supported: a
 /// session has one offset.
 pub fn offset_seconds(zone: &str) -> Option<i32> {
-    if ["SYSTEM", "UTC", "Etc/UTC", "GMT"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
-        return Some(0);
-    }
-    let (sign, rest) = match zone.split_at_checked(1)? {
-        ("+", rest) => (1, rest),
-        ("-", rest) => (-1, rest),
-        _ => return None,
-    };
-    let (hours, minutes) = rest.split_once(':')?;
-    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-    let range = (0..=14).contains(&hours) && (0..60).contains(&minutes);
-    range.then_some(sign * (hours * 3600 + minutes * 60))
+    sql_functions::offset_seconds(zone).and_then(|seconds| i32::try_from(seconds).ok())
 }
 
 fn wrong_value(name: &str, value: &ScalarValue) -> Error {
