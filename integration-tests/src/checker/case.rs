@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::lake::HalfUpdate;
 use super::values::{added, mix, part};
 use super::window::{ABSENT, Bounds, KeyWindow, WriterWindow, bounds};
 
@@ -57,6 +58,20 @@ pub enum Expected {
     Counts(Vec<WriterWindow>),
     /// Rows `writer, seq, h` of a log.
     Log(Vec<WriterWindow>),
+}
+
+impl Expected {
+    /// The keys of one table.
+    fn windows(&mut self, of: &str) -> impl Iterator<Item = &mut KeyWindow> {
+        let tables = match self {
+            Self::Rows { table, keys, .. } | Self::Sums { table, keys, .. } => {
+                vec![(&*table, keys)]
+            }
+            Self::Joined { tables, keys } => tables.iter().zip(keys).collect(),
+            Self::Counts(_) | Self::Log(_) => vec![],
+        };
+        tables.into_iter().filter(move |(table, _)| *table == of).flat_map(|(_, keys)| keys)
+    }
 }
 
 /// A column after `k, ver, a, b, h`.
@@ -132,6 +147,19 @@ impl Case {
 }
 
 impl Case {
+    /// The same case where the lake that was read lacks these keys.
+    pub(super) fn without(&self, half_updates: &[HalfUpdate]) -> Self {
+        let mut case = self.clone();
+        for half in half_updates {
+            if !case.sql.contains(&format!("`{}$lake`", half.table)) {
+                continue;
+            }
+            let windows = case.expected.windows(&half.table);
+            windows.filter(|window| window.key == half.key).for_each(|w| w.is_half_updated = true);
+        }
+        case
+    }
+
     /// The last version of a key, or row of a writer, that was acknowledged.
     pub(super) fn acked(&self, table: &str, key: i64) -> Option<i64> {
         let of = |keys: &[KeyWindow]| {

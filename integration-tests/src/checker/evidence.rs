@@ -1,6 +1,6 @@
 //! What is kept of a wrong answer, so that others can judge it again without the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,14 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Options;
 use super::case::{Case, LOG, Shown, Wrong};
+use super::lake::{self, HalfUpdate};
 use super::workload::Workload;
 use crate::cluster::connect;
 use crate::deployment::query;
 use crate::error::{IoContext, LabError, Result};
 use crate::wait::request;
 
-/// Bytes of the lake that are copied for one violation.
-const LAKE_BYTES_MAX: u64 = 64 << 20;
 /// Records of the log that are kept for one violation.
 const RECORDS_MAX: usize = 200_000;
 /// The longest wait for the statement's read point, and for the logs.
@@ -40,8 +39,11 @@ pub struct Violation {
     pub read_point: Vec<Vec<String>>,
     /// The bucket of the key that is wrong, as the log has it.
     pub bucket: Option<String>,
-    /// Whether an independent reader finds that the log lost what it had acknowledged.
+    /// Whether the answer is right about what Fluss and its tiering hold: an independent reader finds that the log lost
+    /// what it had acknowledged, or that the lake ends inside of updates.
     pub lost_upstream: bool,
+    /// Updates that the lake of the read point has the first half of.
+    pub half_updates: Vec<HalfUpdate>,
     /// What the session had seen of that key, oldest first.
     pub seen: Vec<String>,
     /// Where all of it is written.
@@ -59,7 +61,10 @@ impl fmt::Display for Violation {
         for seen in &self.seen {
             writeln!(f, "  seen before: {seen}")?;
         }
-        if self.lost_upstream {
+        for half in &self.half_updates {
+            writeln!(f, "  {half}")?;
+        }
+        if self.lost_upstream && self.half_updates.is_empty() {
             writeln!(f, "  the log itself has lost what it had acknowledged")?;
         }
         write!(f, "  replay: checker --replay {}", self.directory.display())
@@ -130,6 +135,11 @@ impl Evidence {
                 Ok(Err(error)) => vec![vec![error.to_string()]],
                 Err(_) => vec![vec![format!("no answer in {PATIENCE:?}")]],
             };
+        let directory = directory(options, self.seconds);
+        // before the logs: the lake's snapshot may expire
+        if let Err(error) = lake::copy(&directory, &read_point) {
+            eprintln!("checker: {error}");
+        }
         let mut logs = BTreeMap::new();
         for path in self.tables(workload) {
             let starts = starts(&path, &read_point);
@@ -140,7 +150,6 @@ impl Evidence {
         }
         let seen = self.seen();
         let kept = Kept { case: self.case, wrong: self.wrong, read_point, seen, logs };
-        let directory = directory(options, self.seconds);
         if let Err(error) = write(&directory, &kept) {
             eprintln!("checker: {error}");
         }
@@ -203,7 +212,7 @@ impl Kept {
     }
 
     /// Whether the log, read by another client, ends before what was acknowledged although it goes on for others.
-    pub(super) fn lost_upstream(&self) -> bool {
+    fn lost_upstream(&self) -> bool {
         let (Some(key), Some(table)) = (self.wrong.key, self.wrong.table.as_deref()) else {
             return false;
         };
@@ -217,9 +226,12 @@ impl Kept {
     }
 
     pub(super) fn violation(self, directory: PathBuf) -> Violation {
+        let half_updates = lake::half_updates(&directory, &self.read_point);
+        let is_half = self.case.without(&half_updates).judge().is_ok();
         Violation {
             bucket: self.bucket(),
-            lost_upstream: self.lost_upstream(),
+            lost_upstream: is_half || self.lost_upstream(),
+            half_updates,
             case: self.case,
             wrong: self.wrong,
             read_point: self.read_point,
@@ -237,49 +249,13 @@ fn directory(options: &Options, seconds: f64) -> PathBuf {
 }
 
 fn write(directory: &Path, kept: &Kept) -> Result<()> {
-    std::fs::create_dir_all(directory).doing(|| format!("create {}", directory.display()))?;
     let text = serde_json::to_string_pretty(kept)
         .map_err(|error| LabError::Misuse(format!("a violation is no JSON: {error}")))?;
     let path = directory.join(KEPT);
     std::fs::write(&path, text).doing(|| format!("write {}", path.display()))?;
     let told = kept.clone().violation(directory.to_owned()).to_string();
     let path = directory.join("violation.txt");
-    std::fs::write(&path, told).doing(|| format!("write {}", path.display()))?;
-    copy_lake(directory, &kept.read_point)
-}
-
-/// Copies the lake files of a read point, and the metadata of their table, as far as they are on this machine.
-fn copy_lake(directory: &Path, read_point: &[Vec<String>]) -> Result<()> {
-    let lists = read_point.iter().filter_map(|row| row.last());
-    let files: BTreeSet<String> =
-        lists.filter_map(|list| serde_json::from_str::<Vec<String>>(list).ok()).flatten().collect();
-    let mut left = LAKE_BYTES_MAX;
-    let mut listed = vec![];
-    for file in files {
-        let path = PathBuf::from(file.trim_start_matches("file:").replacen("///", "/", 1));
-        let copied = copy(&path, &directory.join("lake"), &mut left);
-        listed.push(format!("{file}\t{copied}"));
-    }
-    let path = directory.join("lake-files.txt");
-    std::fs::write(&path, listed.join("\n")).doing(|| format!("write {}", path.display()))
-}
-
-fn copy(file: &Path, to: &Path, left: &mut u64) -> String {
-    let Some(name) = file.file_name().filter(|_| file.is_absolute()) else {
-        return "not on this machine".into();
-    };
-    let size = match std::fs::metadata(file) {
-        Ok(metadata) => metadata.len(),
-        Err(error) => return error.to_string(),
-    };
-    if size > *left {
-        return format!("not copied: {size} bytes are too much");
-    }
-    *left -= size;
-    match std::fs::create_dir_all(to).and_then(|()| std::fs::copy(file, to.join(name))) {
-        Ok(bytes) => format!("{bytes} bytes"),
-        Err(error) => error.to_string(),
-    }
+    std::fs::write(&path, told).doing(|| format!("write {}", path.display()))
 }
 
 /// By partition and bucket.

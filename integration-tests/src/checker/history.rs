@@ -160,6 +160,7 @@ impl Keys {
                 acked: key.acked,
                 versions,
                 revivable: key.versions[..revivable].to_vec(),
+                is_half_updated: false,
             }
         };
         keys.map(window).collect()

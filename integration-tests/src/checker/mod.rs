@@ -17,6 +17,7 @@
 pub mod case;
 pub mod evidence;
 pub(crate) mod history;
+mod lake;
 mod question;
 mod reader;
 pub mod replay;

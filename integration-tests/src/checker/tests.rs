@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng};
 
 use super::case::{Case, Expected, Further, LOG, Row};
 use super::history::{Floor, Keys, Reach, Sequences, Side};
+use super::lake::HalfUpdate;
 use super::spoil::Spoil;
 use super::values::{added, mix, part};
 use super::window::{ABSENT, KeyWindow, WriterWindow};
@@ -140,8 +141,22 @@ fn nothing_of_a_re_created_table_comes_back() {
 #[test]
 fn further_columns_have_the_values_of_their_version() {
     let keys = vec![
-        KeyWindow { key: 4, low: 1, acked: 1, versions: vec![0], revivable: vec![] },
-        KeyWindow { key: 5, low: 1, acked: 1, versions: vec![1], revivable: vec![] },
+        KeyWindow {
+            key: 4,
+            low: 1,
+            acked: 1,
+            versions: vec![0],
+            revivable: vec![],
+            is_half_updated: false,
+        },
+        KeyWindow {
+            key: 5,
+            low: 1,
+            acked: 1,
+            versions: vec![1],
+            revivable: vec![],
+            is_half_updated: false,
+        },
     ];
     let with = |key: i64, further: [Option<i64>; 2]| [row(key, 1), further.to_vec()].concat();
     let further = vec![Further::Partition(4), Further::Added(0)];
@@ -252,7 +267,7 @@ fn right(random: &mut StdRng) -> Case {
         let (low, length) = (random.random_range(1..9), random.random_range(1..4));
         let state = |_| if random.random_bool(0.3) { ABSENT } else { 0 };
         let versions = (0..length).map(state).collect();
-        KeyWindow { key, low, acked: 1, versions, revivable: vec![] }
+        KeyWindow { key, low, acked: 1, versions, revivable: vec![], is_half_updated: false }
     };
     let keys: Vec<KeyWindow> = (0..40).map(|key| window(key, random)).collect();
     let mut shown = vec![];
@@ -312,4 +327,31 @@ fn a_case_survives_its_file() {
         let text = serde_json::to_string(&case).unwrap();
         assert_eq!(serde_json::from_str::<Case>(&text).unwrap(), case);
     }
+}
+
+#[test]
+fn a_lake_that_ends_inside_of_an_update_lacks_just_that_key() {
+    let mut keys = keys();
+    keys.send(2, false);
+    keys.acknowledge([0, 2]);
+    let half = HalfUpdate { table: "t".into(), key: 2, bucket: 0, offset: 7 };
+    let judged = |sql: &str, half: &HalfUpdate, answer: &[Row]| {
+        let mut case = rows_of(windows(&keys), answer.to_vec());
+        case.sql = sql.into();
+        case.without(std::slice::from_ref(half)).judge().is_ok()
+    };
+    let (lake, rest) = ("SELECT … FROM c.d.`t$lake`", [row(0, 2)]);
+    assert!(!judged(lake, &HalfUpdate { key: 0, ..half.clone() }, &rest), "another key");
+    assert!(!judged("SELECT … FROM c.d.`t`", &half, &rest), "a union has the rest of the log");
+    assert!(judged(lake, &half, &rest));
+    assert!(!judged(lake, &half, &[]), "another key is missing too");
+    let sums = |count: i64| {
+        let keys = windows(&keys);
+        let expected = Expected::Sums { table: "t".into(), modulus: 1, keys };
+        let answer = vec![[0, count, count, 2, count * 1000].map(Some).to_vec()];
+        let case = Case { sql: lake.into(), parameters: vec![], expected, answer };
+        (case.judge().is_ok(), case.without(std::slice::from_ref(&half)).judge().is_ok())
+    };
+    assert_eq!(sums(1), (false, true));
+    assert_eq!(sums(0), (false, false));
 }

@@ -20,6 +20,9 @@ pub struct KeyWindow {
     /// place of its absence the lake may show any of them.
     #[serde(default)]
     pub revivable: Vec<i16>,
+    /// Whether the lake that was read lacks the key: it ends inside of an update of it.
+    #[serde(default)]
+    pub is_half_updated: bool,
 }
 
 /// An interval, ends included.
@@ -42,6 +45,7 @@ impl KeyWindow {
             .filter(|(version, state)| **state == ABSENT || hidden(i64::from(*version)))
             .map(|(version, _)| version)
             .next()
+            .or(self.is_half_updated.then_some(self.low))
     }
 
     /// The first and the last version in which the key is there.
@@ -72,7 +76,7 @@ pub(super) fn bounds<'a>(windows: impl Iterator<Item = &'a KeyWindow>) -> (Bound
         let Some((first, last)) = window.present() else { continue };
         count.1 += 1;
         sum.1 += last;
-        if !window.versions.contains(&ABSENT) {
+        if !window.versions.contains(&ABSENT) && !window.is_half_updated {
             count.0 += 1;
             sum.0 += first;
         }
