@@ -111,9 +111,11 @@ impl Keys {
         }
     }
 
-    /// The table is about to be dropped, and created again: none of its rows comes back.
+    /// The table is about to be dropped, and created again as it was at first: none of its rows comes back, and no column
+    /// that was added.
     pub(crate) fn begin_creation(&mut self) {
         self.creations += 1;
+        self.added = 0;
         self.keys.iter_mut().for_each(|key| key.versions.push(ABSENT));
     }
 

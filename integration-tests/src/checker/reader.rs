@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const RETRY: &str = "40001";
 /// Error number for a table that does not exist.
 const NO_TABLE: u16 = 1146;
+/// So has one that a table had before it was created again.
+const NO_COLUMN: u16 = 1054;
 /// The path of union reads that sessions begin with.
 const AUTO: &str = "auto";
 /// All paths.
@@ -178,7 +180,7 @@ impl Reader {
                 let told = format!("{:.1} s: {question:?}: {error}", self.seconds());
                 let is_recreated =
                     creations.iter().any(|n| n % 2 == 1) || creations != self.creations(&question);
-                if error.code == NO_TABLE && is_recreated {
+                if [NO_TABLE, NO_COLUMN].contains(&error.code) && is_recreated {
                     report.excused += 1;
                     return true;
                 } else if self.surroundings.is_lost_upstream(&error.message) {

@@ -33,7 +33,7 @@ pub struct Report {
     pub retryable: u64,
     /// Statements that were lost together with the frontend, which was killed.
     pub lost: u64,
-    /// Statements that were told that a table does not exist, while it did not.
+    /// Statements that were told that a table or column does not exist, while it did not.
     pub excused: u64,
     /// Any other failure of a statement or login.
     pub others: u64,

@@ -125,10 +125,12 @@ fn a_dropped_partition_shows_what_the_lake_has_and_a_new_one_what_is_written() {
 #[test]
 fn nothing_of_a_re_created_table_comes_back() {
     let mut keys = keys();
+    keys.add_column();
     keys.begin_creation();
     assert_eq!(keys.creations() % 2, 1);
     assert!(rows_of(windows(&keys), vec![row(0, 2)]).judge().is_ok(), "it is still being dropped");
     keys.end_creation();
+    assert_eq!(keys.added(), 0, "the new table has no added column");
     for side in [Side::Whole, Side::Lake] {
         let mut floor = Floor::default();
         keys.raise(side, &mut floor);
