@@ -262,3 +262,22 @@ fn regressions_have_their_tests() {
     }
     assert_eq!(numbers, (1..=25).collect::<Vec<_>>());
 }
+
+/// What shows that a guard is needed begins with taking it off: a patch that no longer applies shows nothing.
+#[test]
+fn guards_can_be_taken_off() {
+    let mut patches = 0;
+    for entry in std::fs::read_dir(root().join("docs/upstream/guards")).unwrap() {
+        let path = entry.unwrap().path();
+        let checked = std::process::Command::new("git")
+            .args(["apply", "--check"])
+            .arg(&path)
+            .current_dir(root())
+            .output()
+            .expect("git");
+        let told = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{}: {told}", path.display());
+        patches += 1;
+    }
+    assert!(patches >= 10, "only {patches} patches");
+}
