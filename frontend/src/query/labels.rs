@@ -4,8 +4,11 @@
 //! that planning never sees them.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut,
+};
 
 /// Labels for the output columns of a query whose planner named them `planned`.
 pub fn labels(query: &Query, planned: &[String]) -> Vec<String> {
@@ -35,7 +38,59 @@ pub fn labels(query: &Query, planned: &[String]) -> Vec<String> {
 /// Gives the expressions of a query's lists aliases, so that `SELECT 1, 1` can be planned: DataFusion wants names
 /// that differ. Clients see [`labels`] of the query as it was.
 pub fn make_unique(query: &mut Query) {
+    let _ = query.visit(&mut Derived);
     unique_in(&mut query.body);
+}
+
+/// Names the expressions of derived tables and of common table expressions by their text, as MySQL does: they can be asked
+/// for, `` t.`count(*)` ``, and `SELECT *` labels them so.
+struct Derived;
+
+impl VisitorMut for Derived {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+            name_items(&mut table.query.body);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { subquery, .. } = factor {
+            name_items(&mut subquery.body);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_items(body: &mut SetExpr) {
+    match body {
+        SetExpr::Query(query) => name_items(&mut query.body),
+        SetExpr::SetOperation { left, .. } => name_items(left),
+        SetExpr::Select(select) => {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) = item
+                    && !is_name(expr)
+                    && let text = expr.to_string()
+                    && !reads_like_a_name(&text)
+                {
+                    let alias = Ident::with_quote('`', text);
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_name(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
+/// An alias that reads like a column could stand for one in GROUP BY.
+fn reads_like_a_name(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || "_'\"`".contains(c))
 }
 
 fn unique_in(body: &mut SetExpr) {
@@ -51,15 +106,13 @@ fn unique_in(body: &mut SetExpr) {
                 let SelectItem::UnnamedExpr(expr) = item else {
                     continue;
                 };
-                let is_name = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
                 let text = expr.to_string();
                 let is_new = seen.insert(text.clone());
-                if is_name && is_new {
+                if is_name(expr) && is_new {
                     continue;
                 }
-                // an alias that reads like a column could stand for one in GROUP BY
-                let plain = text.chars().all(|c| c.is_alphanumeric() || "_'\"`".contains(c));
-                let alias = if is_new && !plain { text } else { format!("{text}:{i}") };
+                let alias =
+                    if is_new && !reads_like_a_name(&text) { text } else { format!("{text}:{i}") };
                 let (expr, alias) = (expr.clone(), Ident::with_quote('`', alias));
                 *item = SelectItem::ExprWithAlias { expr, alias };
             }
