@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array,
+    Array, ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Float64Array, Int64Array,
+    StringArray, StringBuilder, UInt64Array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -66,6 +67,9 @@ pub(crate) struct Definition {
     pub(crate) body: fn(&Call) -> Result<ArrayRef>,
     pub(crate) volatility: Volatility,
 }
+
+/// The most that a function may give for one batch of rows.
+const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// The arity of a function that takes any number of arguments: more than any person writes, for a bound.
 pub(crate) const MANY: usize = 4096;
@@ -278,7 +282,24 @@ impl Call {
     }
 
     pub(crate) fn give_texts(&self, f: impl Fn(usize) -> Option<String>) -> Result<ArrayRef> {
-        Ok(Arc::new((0..self.rows).map(f).collect::<StringArray>()))
+        let mut texts = StringBuilder::with_capacity(self.rows, 0);
+        for row in 0..self.rows {
+            let text = f(row);
+            self.check_size(texts.values_slice().len(), text.as_ref().map_or(0, String::len))?;
+            texts.append_option(text);
+        }
+        Ok(Arc::new(texts.finish()))
+    }
+
+    /// A few rows of REPEAT could fill the memory of any machine.
+    fn check_size(&self, held: usize, more: usize) -> Result<()> {
+        match held + more > BATCH_BYTES_MAX {
+            false => Ok(()),
+            true => exec_err!(
+                "Result of {}() was larger than the {BATCH_BYTES_MAX} bytes that it may give for one batch of rows",
+                self.name
+            ),
+        }
     }
 
     pub(crate) fn give_ints(&self, f: impl Fn(usize) -> Option<i64>) -> Result<ArrayRef> {
@@ -300,7 +321,13 @@ impl Call {
     }
 
     pub(crate) fn give_bytes(&self, f: impl Fn(usize) -> Option<Vec<u8>>) -> Result<ArrayRef> {
-        Ok(Arc::new((0..self.rows).map(f).collect::<BinaryArray>()))
+        let mut all = BinaryBuilder::with_capacity(self.rows, 0);
+        for row in 0..self.rows {
+            let bytes = f(row);
+            self.check_size(all.values_slice().len(), bytes.as_ref().map_or(0, Vec::len))?;
+            all.append_option(bytes);
+        }
+        Ok(Arc::new(all.finish()))
     }
 
     /// Microseconds since 1970 as what the function returns: a date, a moment or a text.

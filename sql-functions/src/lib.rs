@@ -6,7 +6,7 @@
 //! * [`rewrite()`]: what a parsed query says in words that DataFusion's planner knows
 //! * [`operators`]: arithmetic, comparisons, truth
 //! * `function`, `convert`, `calendar`: the shape of functions and what they are made of
-//! * `settle`: what needs the types of a whole plan
+//! * `settle`: what needs the types of a whole plan; `quotients`: digits that are not shown
 //! * `unified`, `casts`, `math`, `text`, `dates`, `json`: the functions; `refused`: those that are refused by name
 //!
 //! Where MySQL and StarRocks differ: numbers, dates and NULLs are MySQL's; texts are compared byte by byte as in StarRocks.
@@ -23,6 +23,7 @@ mod function;
 mod json;
 mod math;
 pub mod operators;
+mod quotients;
 mod refused;
 mod rewrite;
 mod settle;
@@ -52,6 +53,7 @@ const FAMILIES: &[&[Definition]] = &[
     casts::FUNCTIONS,
     unified::FUNCTIONS,
     math::FUNCTIONS,
+    quotients::FUNCTIONS,
     text::FUNCTIONS,
     text::make::FUNCTIONS,
     text::encode::FUNCTIONS,
@@ -85,7 +87,8 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
 
 /// DataFusion's rules over a planned query, after those of this crate.
 pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(settle::Settle)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(settle::Settle), Arc::new(quotients::Quotients)];
     rules.extend(Analyzer::new().rules);
     rules
 }

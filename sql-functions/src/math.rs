@@ -85,6 +85,10 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
 
 fn one(call: &Call, f: fn(f64) -> f64) -> Result<ArrayRef> {
     let values = call.doubles(0)?;
+    let overflows = |v: f64| v.is_finite() && f(v).is_infinite();
+    if values.iter().flatten().any(overflows) {
+        return exec_err!("DOUBLE value is out of range in '{}'", call.name);
+    }
     call.give_doubles(|row| Some(f(values.at(row)?)))
 }
 
@@ -190,14 +194,20 @@ fn rounded(call: &Call, nearest: bool) -> Result<ArrayRef> {
         DataType::Decimal128(precision, scale) => {
             let values = decimals(&call.array(0)?)?;
             let from = values.scale();
+            let limit = 10u128.pow(precision.into());
             let each = |row: usize| {
-                let digits = digits.at(row)?.clamp(-38, scale.into()) as i8;
-                let value = values.is_valid(row).then(|| values.value(row))?;
+                let Some(digits) = digits.at(row).filter(|_| values.is_valid(row)) else {
+                    return Ok(None);
+                };
+                let (value, digits) = (values.value(row), digits.clamp(-38, scale.into()) as i8);
                 let cut =
                     if nearest { rescale(value, from, digits) } else { cut(value, from, digits) };
-                rescale(cut?, digits, scale)
+                match cut.and_then(|cut| rescale(cut, digits, scale)) {
+                    Some(value) if value.unsigned_abs() < limit => Ok(Some(value)),
+                    _ => exec_err!("DECIMAL value is out of range in '{}'", call.name),
+                }
             };
-            let values: Decimal128Array = (0..call.rows).map(each).collect();
+            let values = (0..call.rows).map(each).collect::<Result<Decimal128Array>>()?;
             Ok(Arc::new(values.with_precision_and_scale(precision, scale)?))
         }
         DataType::UInt64 => {

@@ -8,7 +8,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Case, InList};
+use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
@@ -19,6 +19,10 @@ use crate::convert::is_text;
 use crate::operators::compare::operands;
 use crate::udf;
 use crate::unified::{common_type, converted};
+
+/// Functions that give as many digits of a second as a constant text has.
+const DIGITS_OF_TEXTS: [&str; 6] =
+    ["unix_timestamp", "timestamp", "addtime", "subtime", "convert_tz", "time"];
 
 /// Runs before DataFusion's own rule of types.
 #[derive(Debug)]
@@ -32,13 +36,7 @@ impl AnalyzerRule for Settle {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let zone = config.execution.time_zone.clone();
         plan.transform_up_with_subqueries(|plan| {
-            let mut schema = merge_schema(&plan.inputs());
-            if let LogicalPlan::TableScan(scan) = &plan {
-                schema.merge(&DFSchema::try_from_qualified_schema(
-                    scan.table_name.clone(),
-                    &scan.source.schema(),
-                )?);
-            }
+            let schema = visible(&plan)?;
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expr| {
                 let name = names.save(&expr);
@@ -49,6 +47,18 @@ impl AnalyzerRule for Settle {
         })
         .map(|changed| changed.data)
     }
+}
+
+/// The columns that the expressions of a plan's node can name.
+pub(crate) fn visible(plan: &LogicalPlan) -> Result<DFSchema> {
+    let mut schema = merge_schema(&plan.inputs());
+    if let LogicalPlan::TableScan(scan) = plan {
+        schema.merge(&DFSchema::try_from_qualified_schema(
+            scan.table_name.clone(),
+            &scan.source.schema(),
+        )?);
+    }
+    Ok(schema)
 }
 
 fn changed(expr: Expr, schema: &DFSchema, zone: Option<&str>) -> Result<Transformed<Expr>> {
@@ -82,35 +92,59 @@ fn changed(expr: Expr, schema: &DFSchema, zone: Option<&str>) -> Result<Transfor
             in_list(list, schema)
         }
         Expr::Case(case) => branches(searched(case, schema)?, schema),
-        Expr::AggregateFunction(mut sum) if is_of_numbers(sum.func.name()) => {
-            let is_wide = widen(sum.func.name() == "sum", &mut sum.params.args, schema)?;
+        Expr::AggregateFunction(mut sum) if sum.func.name() == "sum" => {
+            let is_wide = widen(&mut sum.params.args, schema)?;
             let sum = Expr::AggregateFunction(sum);
             Ok(if is_wide { Transformed::yes(sum) } else { Transformed::no(sum) })
         }
-        Expr::WindowFunction(mut sum) if is_of_numbers(sum.fun.name()) => {
-            let is_wide = widen(sum.fun.name() == "sum", &mut sum.params.args, schema)?;
+        Expr::WindowFunction(mut sum) if sum.fun.name() == "sum" => {
+            let is_wide = widen(&mut sum.params.args, schema)?;
             let sum = Expr::WindowFunction(sum);
             Ok(if is_wide { Transformed::yes(sum) } else { Transformed::no(sum) })
         }
         Expr::ScalarFunction(mut function) if crate::is_ours(function.func.name()) => {
-            let Some(zone) = zone else {
-                return Ok(Transformed::no(Expr::ScalarFunction(function)));
+            let moved = match zone {
+                Some(zone) => to_zone(&mut function.args, zone, schema)?,
+                None => false,
             };
-            let mut moved = false;
-            for arg in &mut function.args {
-                if let Ok(DataType::Timestamp(unit, Some(of))) = arg.get_type(schema)
-                    && of.as_ref() != zone
-                {
-                    let local = DataType::Timestamp(unit, Some(Arc::from(zone)));
-                    *arg = cast(std::mem::take(arg), local);
-                    moved = true;
-                }
-            }
+            let held = has_digits_of_texts(&function, schema)?;
             let function = Expr::ScalarFunction(function);
+            if held {
+                let data_type = function.get_type(schema)?;
+                return Ok(Transformed::yes(cast(function, data_type)));
+            }
             Ok(if moved { Transformed::yes(function) } else { Transformed::no(function) })
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// Arguments of another zone than the session's as moments of that; whether there are any.
+fn to_zone(args: &mut [Expr], zone: &str, schema: &DFSchema) -> Result<bool> {
+    let mut moved = false;
+    for arg in args {
+        if let Ok(DataType::Timestamp(unit, Some(of))) = arg.get_type(schema)
+            && of.as_ref() != zone
+        {
+            let local = DataType::Timestamp(unit, Some(Arc::from(zone)));
+            *arg = cast(std::mem::take(arg), local);
+            moved = true;
+        }
+    }
+    Ok(moved)
+}
+
+/// Whether a function's type is of the digits in a text that is no constant yet: when it becomes one, the type must stay.
+fn has_digits_of_texts(function: &ScalarFunction, schema: &DFSchema) -> Result<bool> {
+    if !DIGITS_OF_TEXTS.contains(&function.func.name()) {
+        return Ok(false);
+    }
+    for arg in &function.args {
+        if !matches!(arg, Expr::Literal(..)) && is_text(&arg.get_type(schema)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// `CASE value WHEN` of different kinds of values as comparisons.
@@ -152,12 +186,8 @@ fn branches(case: Transformed<Case>, schema: &DFSchema) -> Result<Transformed<Ex
     Ok(Transformed::yes(Expr::Case(case)))
 }
 
-fn is_of_numbers(aggregate: &str) -> bool {
-    ["sum", "avg"].contains(&aggregate)
-}
-
 /// Makes what is summed a number, and a whole one a DECIMAL, as the sum is to MySQL.
-fn widen(sums: bool, args: &mut [Expr], schema: &DFSchema) -> Result<bool> {
+fn widen(args: &mut [Expr], schema: &DFSchema) -> Result<bool> {
     let mut is_wide = false;
     for arg in args {
         if let Expr::ScalarFunction(number) = arg
@@ -167,7 +197,7 @@ fn widen(sums: bool, args: &mut [Expr], schema: &DFSchema) -> Result<bool> {
             *arg = std::mem::take(&mut number.args[0]);
             is_wide = true;
         }
-        if sums && matches!(arg.get_type(schema)?, DataType::Int64 | DataType::UInt64) {
+        if matches!(arg.get_type(schema)?, DataType::Int64 | DataType::UInt64) {
             *arg = cast(std::mem::take(arg), DataType::Decimal128(20, 0));
             is_wide = true;
         }

@@ -77,6 +77,9 @@ pub(crate) fn converted(expr: Expr, from: &DataType, to: &DataType) -> Result<Ex
     Ok(match to {
         _ if from == to || from.is_null() => expr,
         DataType::Utf8 if !is_text(from) => udf("cast_char")?.call(vec![expr]),
+        DataType::Decimal128(..) if *from == DataType::Boolean => {
+            cast_expr(cast_expr(expr, DataType::Int64), to.clone())
+        }
         _ => cast_expr(expr, to.clone()),
     })
 }
@@ -84,6 +87,9 @@ pub(crate) fn converted(expr: Expr, from: &DataType, to: &DataType) -> Result<Ex
 pub(crate) fn as_type(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     match to {
         DataType::Utf8 => Ok(Arc::new(texts(array)?)),
+        DataType::Decimal128(..) if *array.data_type() == DataType::Boolean => {
+            Ok(cast(&cast(array, &DataType::Int64)?, to)?)
+        }
         _ => Ok(cast(array, to)?),
     }
 }

@@ -48,7 +48,7 @@ enum Kind {
 
 fn kind(data_type: &DataType) -> Kind {
     match data_type {
-        t if is_text(t) => Kind::Text,
+        t if is_text(t) || t.is_binary() => Kind::Text,
         t if t.is_numeric() => Kind::Number,
         DataType::Boolean => Kind::Truth,
         DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Kind::Moment,

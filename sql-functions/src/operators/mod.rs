@@ -68,7 +68,7 @@ impl ExprPlanner for Operators {
         &self,
         mut expr: RawAggregateExpr,
     ) -> Result<PlannerResult<RawAggregateExpr>> {
-        if ["sum", "avg"].contains(&expr.func.name()) && expr.args.len() == 1 {
+        if expr.func.name() == "sum" && expr.args.len() == 1 {
             expr.args = vec![udf("number_of")?.call(expr.args)];
         }
         Ok(PlannerResult::Original(expr))

@@ -118,6 +118,9 @@ fn plain(name: &str, function: &Function, modes: &Modes) -> Option<Expr> {
     }
     match (name, &args[..]) {
         ("if", [condition, then, otherwise]) => Some(case(condition, then, Some(otherwise))),
+        ("avg", [_]) => {
+            Some(binary(named("sum", function), BinaryOperator::Divide, named("count", function)))
+        }
         ("isnull", [value]) => Some(Expr::IsNull(Box::new(value.clone()))),
         ("count_if", [condition]) => Some(call("count", vec![case(condition, &number(1), None)])),
         ("nullif", [a, b]) => {
@@ -169,6 +172,12 @@ fn clock(name: &str, args: &[Expr], modes: &Modes) -> Option<Expr> {
         "utc_time" => Some(call("cast_time", vec![utc(), digits])),
         _ => None,
     }
+}
+
+/// The same call of another function.
+fn named(name: &str, function: &Function) -> Expr {
+    let name = ObjectName::from(vec![Ident::new(name)]);
+    Expr::Function(Function { name, ..function.clone() })
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
