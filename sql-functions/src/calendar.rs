@@ -203,7 +203,8 @@ pub(crate) fn read_time(text: &str) -> Option<(i64, u8)> {
         return Some((moment.micros.rem_euclid(DAY), moment.digits));
     }
     let (days, clock) = match rest.split_once(' ') {
-        Some((days, clock)) => (days.parse::<i64>().ok()?, clock),
+        // more days than a TIME has, but not so many that they cannot be reckoned with
+        Some((days, clock)) => (days.parse::<i64>().ok()?.clamp(0, 99), clock),
         None => (0, rest),
     };
     let (whole, point) = clock.split_at(clock.find('.').unwrap_or(clock.len()));

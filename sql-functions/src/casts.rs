@@ -30,7 +30,7 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
     .or(&["date", "to_date"]),
     Definition::new("cast_datetime", 1..=2, Returns::By(|p| moment_type(p, 1)), datetime),
     Definition::new("clock", 2..=2, Returns::By(|p| moment_type(p, 1)), clock),
-    Definition::new("cast_time", 1..=2, Returns::By(|p| time_type(p, 1)), time).or(&["time"]),
+    Definition::new("cast_time", 1..=2, Returns::By(|p| time_type(p, 1)), time),
     Definition::new("cast_year", 1..=1, Returns::Int, year),
 ];
 
@@ -226,9 +226,17 @@ fn rounded(micros: i64, digits: i64) -> i64 {
     (micros + unit / 2).div_euclid(unit) * unit
 }
 
-fn time(call: &Call) -> Result<ArrayRef> {
+/// Rounded to the digits of the type that is returned.
+pub(crate) fn time(call: &Call) -> Result<ArrayRef> {
     let values = times(call, 0)?;
-    let digits = if call.len() > 1 { call.ints(1)? } else { vec![0; call.rows].into() };
+    let digits = match &call.returns {
+        DataType::Time32(unit) | DataType::Time64(unit) => convert::digits_of(*unit),
+        _ => 0,
+    };
+    let digits = match call.len() {
+        1 => vec![i64::from(digits); call.rows].into(),
+        _ => call.ints(1)?,
+    };
     let mut times = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
         let time = values[row].zip(digits.at(row)).map(|(micros, digits)| rounded(micros, digits));

@@ -143,8 +143,18 @@ pub(crate) fn doubles(array: &ArrayRef) -> Result<Float64Array> {
             let clock = (p.hour * 10_000 + p.minute * 100 + p.second) as f64;
             date(&p) * 1e6 + clock + p.micro as f64 / 1e6
         }),
+        DataType::Time32(_) | DataType::Time64(_) => {
+            Ok(time_micros(array)?.iter().map(|time| time.map(time_number)).collect())
+        }
         _ => Ok(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone()),
     }
+}
+
+/// A TIME is the number of its digits: 12:30:45 is 123045.
+fn time_number(micros: i64) -> f64 {
+    let seconds = micros / SECOND;
+    let clock = seconds / 3600 * 10_000 + seconds / 60 % 60 * 100 + seconds % 60;
+    clock as f64 + (micros % SECOND) as f64 / 1e6
 }
 
 /// Values as whole numbers: numbers rounded, the digits that a text begins with. What is out of range becomes the nearest there is.

@@ -1,13 +1,15 @@
 //! TIME, seconds since 1970, zones. A TIME that a function makes is a text, `HH:MM:SS`: Arrow's ends at midnight, MySQL's at 838:59:59.
 
+use std::ops::Range;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::exec_err;
 use datafusion::error::Result;
 
 use crate::calendar::{SECOND, moment_text, read, read_time, time_text};
-use crate::casts::times;
-use crate::convert::{is_text, offset_seconds};
+use crate::casts::{self, times};
+use crate::convert::{digits_of, is_text, offset_seconds, unit_of};
 use crate::function::{At, Call, Definition, Planned, Returns};
 
 /// MySQL's largest TIME, in seconds.
@@ -16,7 +18,7 @@ const TIME_MAX: i64 = 838 * 3600 + 59 * 60 + 59;
 pub(crate) const FUNCTIONS: &[Definition] = &[
     Definition::new("sec_to_time", 1..=1, Returns::Text, |call| {
         let values = call.doubles(0)?;
-        let digits = if call.array(0)?.data_type().is_integer() { 0 } else { 6 };
+        let digits = digits_of_seconds(call.array(0)?.data_type());
         call.give_texts(|row| {
             let seconds = values.at(row)?.clamp(-TIME_MAX as f64, TIME_MAX as f64);
             Some(time_text((seconds * 1e6).round() as i64, digits))
@@ -28,7 +30,7 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
     }),
     Definition::new("maketime", 3..=3, Returns::Text, |call| {
         let (hours, minutes, seconds) = (call.ints(0)?, call.ints(1)?, call.doubles(2)?);
-        let digits = if call.array(2)?.data_type().is_integer() { 0 } else { 6 };
+        let digits = digits_of_seconds(call.array(2)?.data_type());
         call.give_texts(|row| {
             let (hour, minute, second) = (hours.at(row)?, minutes.at(row)?, seconds.at(row)?);
             if !(0..60).contains(&minute) || !(0.0..60.0).contains(&second) {
@@ -39,21 +41,29 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
             Some(time_text(if hour < 0 { -micros } else { micros }, digits))
         })
     }),
+    Definition::new("time", 1..=1, Returns::By(clock_type), casts::time),
     Definition::new("timediff", 2..=2, Returns::Text, timediff),
     Definition::new("addtime", 2..=2, Returns::By(added_type), |call| added(call, 1)),
     Definition::new("subtime", 2..=2, Returns::By(added_type), |call| added(call, -1)),
     Definition::new("unix_timestamp", 2..=3, Returns::By(seconds_type), unix_timestamp),
     Definition::new("from_unixtime", 2..=3, Returns::By(from_type), from_unixtime),
-    Definition::new("convert_tz", 3..=3, Returns::By(|p| Ok(moment_like(&p.types[0]))), convert_tz),
-    Definition::new("timestamp", 1..=2, Returns::By(|p| Ok(moment_like(&p.types[0]))), |call| {
+    Definition::new("convert_tz", 3..=3, Returns::By(|p| Ok(moment_with(p, 0..1))), convert_tz),
+    Definition::new("timestamp", 1..=2, Returns::By(|p| Ok(moment_with(p, 0..2))), |call| {
         let moments = call.moments(0)?;
         let later = if call.len() > 1 { times(call, 1)? } else { vec![Some(0); call.rows] };
         call.give_moments(|row| moments.at(row)?.checked_add(later[row]?))
     }),
 ];
 
-/// Both are moments or both are times.
+/// Both are moments or both are times; a DATE and a DATETIME have no difference, as in MySQL.
 fn timediff(call: &Call) -> Result<ArrayRef> {
+    let is_date = |i: usize| Ok(*call.array(i)?.data_type() == DataType::Date32) as Result<bool>;
+    let is_moment = |i: usize| {
+        Ok(matches!(call.array(i)?.data_type(), DataType::Timestamp(..))) as Result<bool>
+    };
+    if (is_date(0)? && is_moment(1)?) || (is_moment(0)? && is_date(1)?) {
+        return call.give_texts(|_| None);
+    }
     let sides = (0..2).map(|i| side(call, i)).collect::<Result<Vec<_>>>()?;
     call.give_texts(|row| {
         let ((a, a_date), (b, b_date)) = (sides[0][row]?, sides[1][row]?);
@@ -89,9 +99,7 @@ fn side(call: &Call, argument: usize) -> Result<Vec<Option<(i64, bool)>>> {
 
 fn added_type(planned: &Planned) -> Result<DataType> {
     Ok(match &planned.types[0] {
-        DataType::Timestamp(..) | DataType::Date32 => {
-            DataType::Timestamp(TimeUnit::Microsecond, None)
-        }
+        DataType::Timestamp(..) | DataType::Date32 => moment_with(planned, 0..2),
         _ => DataType::Utf8,
     })
 }
@@ -112,16 +120,44 @@ fn added(call: &Call, sign: i64) -> Result<ArrayRef> {
     })
 }
 
-fn moment_like(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Timestamp(TimeUnit::Second, _) | DataType::Date32 => {
-            DataType::Timestamp(TimeUnit::Second, None)
+/// A DATETIME with as many digits as the arguments have.
+fn moment_with(planned: &Planned, arguments: Range<usize>) -> DataType {
+    let given = arguments.filter(|argument| *argument < planned.types.len());
+    let digits = given.map(|argument| fraction_digits(planned, argument)).max().unwrap_or(0);
+    DataType::Timestamp(unit_of(digits), None)
+}
+
+/// Digits of the fraction of a second in an argument: of a text that is no constant, as many as there can be.
+fn fraction_digits(planned: &Planned, argument: usize) -> u8 {
+    match &planned.types[argument] {
+        DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => {
+            digits_of(*unit)
         }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            DataType::Timestamp(TimeUnit::Millisecond, None)
-        }
-        DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, None),
-        _ => DataType::Timestamp(TimeUnit::Second, None),
+        t if is_text(t) => match planned.text(argument) {
+            Some(text) => read_time(text).map_or(0, |(_, digits)| digits),
+            None => 6,
+        },
+        DataType::Decimal128(_, scale) => (*scale).clamp(0, 6) as u8,
+        DataType::Float32 | DataType::Float64 => 6,
+        _ => 0,
+    }
+}
+
+/// `TIME(value)` keeps the fraction that a cast would round.
+fn clock_type(planned: &Planned) -> Result<DataType> {
+    Ok(match unit_of(fraction_digits(planned, 0)) {
+        TimeUnit::Second => DataType::Time32(TimeUnit::Second),
+        TimeUnit::Millisecond => DataType::Time32(TimeUnit::Millisecond),
+        _ => DataType::Time64(TimeUnit::Microsecond),
+    })
+}
+
+/// Digits of the TIME that so many seconds are.
+fn digits_of_seconds(seconds: &DataType) -> u8 {
+    match seconds {
+        DataType::Decimal128(_, scale) => (*scale).clamp(0, 6) as u8,
+        t if t.is_floating() || is_text(t) => 6,
+        _ => 0,
     }
 }
 
@@ -136,12 +172,16 @@ fn zone(call: &Call) -> Result<i64> {
 }
 
 fn seconds_type(planned: &Planned) -> Result<DataType> {
-    Ok(match &planned.types[1] {
-        DataType::Timestamp(TimeUnit::Millisecond, _) => DataType::Decimal128(17, 3),
-        DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => {
-            DataType::Decimal128(20, 6)
-        }
-        _ => DataType::Int64,
+    let is_moment =
+        matches!(planned.types[1], DataType::Timestamp(..)) || is_text(&planned.types[1]);
+    // with a format it is StarRocks' function, of whole seconds
+    Ok(match is_moment && planned.types.len() == 2 {
+        true => match unit_of(fraction_digits(planned, 1)) {
+            TimeUnit::Second => DataType::Int64,
+            TimeUnit::Millisecond => DataType::Decimal128(17, 3),
+            _ => DataType::Decimal128(20, 6),
+        },
+        false => DataType::Int64,
     })
 }
 

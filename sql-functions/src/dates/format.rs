@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::error::Result;
 
 use super::{DAYS, MONTHS, day_of_year, week_of, weekday};
-use crate::calendar::{Parts, days, time_text, whole_year};
+use crate::calendar::{Parts, SECOND, days, time_text, whole_year};
 use crate::casts::times;
 use crate::function::{At, Call, Definition, Planned, Returns};
 
@@ -135,12 +135,15 @@ fn time_written(micros: i64, format: &str) -> String {
     out
 }
 
-/// A format with a clock in it reads DATETIMEs, another one DATEs.
+/// A format with a clock in it reads DATETIMEs, another one DATEs; with a clock alone, a TIME, which is a text here.
 fn read_type(planned: &Planned) -> Result<DataType> {
     let has = |codes: &str, format: &str| {
         format.split('%').skip(1).any(|rest| rest.chars().next().is_some_and(|c| codes.contains(c)))
     };
     Ok(match planned.text(1) {
+        Some(format) if has("fHhIiklprSsT", format) && !has("YyXxmcMbdeDjVvUuWwa", format) => {
+            DataType::Utf8
+        }
         Some(format) if has("f", format) => DataType::Timestamp(TimeUnit::Microsecond, None),
         Some(format) if !has("HhIiklprSsT", format) => DataType::Date32,
         _ => DataType::Timestamp(TimeUnit::Second, None),
@@ -149,6 +152,12 @@ fn read_type(planned: &Planned) -> Result<DataType> {
 
 fn str_to_date(call: &Call) -> Result<ArrayRef> {
     let (texts, formats) = (call.text(0)?, call.text(1)?);
+    if call.returns == DataType::Utf8 {
+        return call.give_texts(|row| {
+            let time = Reading::of(texts.at(row)?, formats.at(row)?)?.time()?;
+            Some(time_text(time, if time % SECOND == 0 { 0 } else { 6 }))
+        });
+    }
     call.give_moments(|row| parsed(texts.at(row)?, formats.at(row)?))
 }
 
@@ -170,10 +179,7 @@ struct Reading {
 
 /// Reads a text under a format.
 pub(super) fn parsed(text: &str, format: &str) -> Option<i64> {
-    let mut reading = Reading::default();
-    let mut rest = text.trim_start();
-    reading.read(&mut rest, format)?;
-    reading.micros()
+    Reading::of(text, format)?.micros()
 }
 
 fn digits(rest: &mut &str, max: usize) -> Option<i64> {
@@ -196,6 +202,12 @@ fn named(rest: &mut &str, names: &[&str], short: bool) -> Option<i64> {
 }
 
 impl Reading {
+    fn of(text: &str, format: &str) -> Option<Self> {
+        let mut reading = Self::default();
+        reading.read(&mut text.trim_start(), format)?;
+        Some(reading)
+    }
+
     fn read(&mut self, rest: &mut &str, format: &str) -> Option<()> {
         let mut chars = format.chars();
         while let Some(c) = chars.next() {
@@ -259,22 +271,18 @@ impl Reading {
         Some(())
     }
 
-    fn micros(&self) -> Option<i64> {
+    /// Microseconds since midnight.
+    fn time(&self) -> Option<i64> {
         let hour = match self.half {
             None => self.hour,
             Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
         };
-        let year = self.year?;
-        let clock = Parts {
-            year,
-            month: 1,
-            day: 1,
-            hour,
-            minute: self.minute,
-            second: self.second,
-            micro: self.micro,
-        };
-        let in_day = clock.micros()? - days(year, 1, 1) * crate::calendar::DAY;
+        let Self { minute, second, micro, .. } = *self;
+        Parts { year: 1970, month: 1, day: 1, hour, minute, second, micro }.micros()
+    }
+
+    fn micros(&self) -> Option<i64> {
+        let (year, in_day) = (self.year?, self.time()?);
         let day = match (self.of_year, self.week, self.weekday) {
             (Some(number), ..) if (1..=366).contains(&number) => days(year, 1, 1) + number - 1,
             (Some(_), ..) => return None,
@@ -287,7 +295,7 @@ impl Reading {
             }
             _ => {
                 let (month, day) = (self.month?, self.day?);
-                Parts { month, day, ..clock }.micros()?;
+                Parts { year, month, day, ..Parts::of(0) }.micros()?;
                 days(year, month, day)
             }
         };

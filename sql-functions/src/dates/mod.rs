@@ -64,7 +64,9 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
     }),
     Definition::new("from_days", 1..=1, Returns::Date, |call| {
         let values = call.ints(0)?;
-        call.give_moments(|row| values.at(row)?.checked_sub(DAYS_TO_1970)?.checked_mul(DAY))
+        // before the year 1 MySQL gives a date of zeros, which there is none of here
+        let days = |row: usize| values.at(row).filter(|day| (366..3_652_500).contains(day));
+        call.give_moments(|row| (days(row)? - DAYS_TO_1970).checked_mul(DAY))
     }),
     Definition::new("makedate", 2..=2, Returns::Date, |call| {
         let (years, numbers) = (call.ints(0)?, call.ints(1)?);

@@ -226,8 +226,17 @@ fn soundex(text: &str) -> String {
 fn inet_aton(call: &Call) -> Result<ArrayRef> {
     let values = call.text(0)?;
     call.give_ints(|row| {
-        let address: std::net::Ipv4Addr = values.at(row)?.parse().ok()?;
-        Some(u32::from(address).into())
+        let text = values.at(row)?;
+        let parts: Option<Vec<i64>> =
+            text.split('.').map(|part| part.parse::<u8>().ok().map(i64::from)).collect();
+        // of a short form the last part is the end of the address: 127.1
+        Some(match parts?[..] {
+            [a] => a,
+            [a, b] => (a << 24) + b,
+            [a, b, c] => (a << 24) + (b << 16) + c,
+            [a, b, c, d] => (a << 24) + (b << 16) + (c << 8) + d,
+            _ => return None,
+        })
     })
 }
 

@@ -26,7 +26,10 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
         measure(call, |t| t.chars().count())
     })
     .or(&["character_length"]),
-    Definition::new("bit_length", 1..=1, Returns::Int, |call| measure(call, |t| t.len() * 8)),
+    Definition::new("bit_length", 1..=1, Returns::Int, |call| {
+        let values = call.bytes(0)?;
+        call.give_ints(|row| Some(values.at(row)?.len() as i64 * 8))
+    }),
     Definition::new("ascii", 1..=1, Returns::Int, |call| {
         measure(call, |t| t.bytes().next().unwrap_or(0).into())
     }),
