@@ -16,11 +16,15 @@ enum Kind {
     Text,
     Date,
     Moment,
+    Time,
+    Json,
+    Pattern,
     Truth,
 }
-use Kind::{Date, Decimal, Double, Int, Moment, Text, Truth};
+use Kind::{Date, Decimal, Double, Int, Json, Moment, Pattern, Text, Time, Truth};
 
-const KINDS: [Kind; 7] = [Int, Decimal, Double, Text, Date, Moment, Truth];
+/// Those that an expression is made of; JSON and patterns are only given to functions.
+const KINDS: [Kind; 8] = [Int, Decimal, Double, Text, Date, Moment, Time, Truth];
 
 /// Functions, what they give and what they take.
 const FUNCTIONS: &[(Kind, &str, &[Kind])] = &[
@@ -53,6 +57,40 @@ const FUNCTIONS: &[(Kind, &str, &[Kind])] = &[
     (Int, "to_days", &[Date]),
     (Int, "unix_timestamp", &[Moment]),
     (Int, "ord", &[Text]),
+    (Int, "bit_length", &[Text]),
+    (Int, "octet_length", &[Text]),
+    (Int, "character_length", &[Text]),
+    (Int, "isnull", &[Text]),
+    (Int, "isnull", &[Int]),
+    (Int, "ceiling", &[Double]),
+    (Int, "day", &[Date]),
+    (Int, "week", &[Date]),
+    (Int, "week", &[Date, Int]),
+    (Int, "yearweek", &[Date]),
+    (Int, "yearweek", &[Moment, Int]),
+    (Int, "microsecond", &[Moment]),
+    (Int, "microsecond", &[Time]),
+    (Int, "hour", &[Time]),
+    (Int, "minute", &[Time]),
+    (Int, "second", &[Time]),
+    (Int, "time_to_sec", &[Time]),
+    (Int, "to_seconds", &[Moment]),
+    (Int, "nullif", &[Int, Int]),
+    (Int, "greatest", &[Int, Int, Int]),
+    (Int, "least", &[Int, Int]),
+    (Int, "mod", &[Int, Int]),
+    (Int, "inet_aton", &[Text]),
+    (Int, "is_ipv4", &[Text]),
+    (Int, "regexp_instr", &[Text, Pattern]),
+    (Int, "json_valid", &[Json]),
+    (Int, "json_valid", &[Text]),
+    (Int, "json_length", &[Json]),
+    (Int, "json_depth", &[Json]),
+    (Decimal, "nullif", &[Decimal, Decimal]),
+    (Decimal, "greatest", &[Decimal, Int]),
+    (Decimal, "least", &[Decimal, Decimal]),
+    (Decimal, "mod", &[Decimal, Int]),
+    (Decimal, "unix_timestamp", &[Moment]),
     (Decimal, "abs", &[Decimal]),
     (Decimal, "round", &[Decimal]),
     (Double, "sqrt", &[Int]),
@@ -61,6 +99,21 @@ const FUNCTIONS: &[(Kind, &str, &[Kind])] = &[
     (Double, "sin", &[Int]),
     (Double, "atan", &[Decimal]),
     (Double, "radians", &[Int]),
+    (Double, "degrees", &[Decimal]),
+    (Double, "exp", &[Decimal]),
+    (Double, "log", &[Decimal]),
+    (Double, "log", &[Int, Decimal]),
+    (Double, "log2", &[Int]),
+    (Double, "cos", &[Decimal]),
+    (Double, "tan", &[Int]),
+    (Double, "cot", &[Decimal]),
+    (Double, "asin", &[Decimal]),
+    (Double, "acos", &[Decimal]),
+    (Double, "atan2", &[Int, Decimal]),
+    (Double, "round", &[Double]),
+    (Double, "abs", &[Double]),
+    (Double, "pi", &[]),
+    (Double, "greatest", &[Double, Int]),
     (Text, "concat", &[Text, Text]),
     (Text, "concat", &[Int, Decimal]),
     (Text, "concat_ws", &[Text, Text, Text]),
@@ -80,8 +133,51 @@ const FUNCTIONS: &[(Kind, &str, &[Kind])] = &[
     (Text, "replace", &[Text, Text, Text]),
     (Text, "dayname", &[Date]),
     (Text, "monthname", &[Date]),
+    (Text, "lcase", &[Text]),
+    (Text, "ucase", &[Text]),
+    (Text, "sha1", &[Text]),
+    (Text, "sha2", &[Text, Int]),
+    (Text, "space", &[Int]),
+    (Text, "to_base64", &[Text]),
+    (Text, "from_base64", &[Text]),
+    (Text, "unhex", &[Text]),
+    (Text, "insert", &[Text, Int, Int, Text]),
+    (Text, "mid", &[Text, Int, Int]),
+    (Text, "make_set", &[Int, Text, Text, Text]),
+    (Text, "export_set", &[Int, Text, Text]),
+    (Text, "conv", &[Int, Int, Int]),
+    (Text, "conv", &[Text, Int, Int]),
+    (Text, "char", &[Int, Int]),
+    (Text, "format", &[Decimal, Int]),
+    (Text, "format", &[Double, Int]),
+    (Text, "nullif", &[Text, Text]),
+    (Text, "greatest", &[Text, Text]),
+    (Text, "least", &[Text, Text, Text]),
+    (Text, "inet_ntoa", &[Int]),
+    (Text, "regexp_replace", &[Text, Pattern, Text]),
+    (Text, "regexp_substr", &[Text, Pattern]),
+    (Text, "json_type", &[Json]),
+    (Text, "json_quote", &[Text]),
+    (Text, "json_unquote", &[Json]),
     (Date, "last_day", &[Date]),
     (Date, "date", &[Moment]),
+    (Date, "from_days", &[Int]),
+    (Date, "makedate", &[Int, Int]),
+    (Moment, "timestamp", &[Date]),
+    (Moment, "timestamp", &[Moment, Time]),
+    (Moment, "addtime", &[Moment, Time]),
+    (Moment, "subtime", &[Moment, Time]),
+    (Moment, "from_unixtime", &[Int]),
+    (Moment, "adddate", &[Moment, Int]),
+    (Moment, "subdate", &[Moment, Int]),
+    (Moment, "greatest", &[Moment, Moment]),
+    (Time, "time", &[Moment]),
+    (Time, "sec_to_time", &[Int]),
+    (Time, "maketime", &[Int, Int, Int]),
+    (Time, "timediff", &[Moment, Moment]),
+    (Time, "timediff", &[Time, Time]),
+    (Time, "addtime", &[Time, Time]),
+    (Time, "subtime", &[Time, Time]),
 ];
 
 impl Generator {
@@ -140,7 +236,34 @@ impl Generator {
 
     fn operator(&mut self, kind: Kind, depth: usize) -> String {
         match kind {
-            Int => match self.random.random_range(0..6) {
+            Int => match self.random.random_range(0..9) {
+                6 => {
+                    let unit =
+                        self.one(&["DAY", "MONTH", "YEAR", "HOUR", "SECOND", "WEEK", "QUARTER"]);
+                    let (a, b) = (self.of(Moment, depth), self.of(Moment, depth));
+                    format!("timestampdiff({unit}, {a}, {b})")
+                }
+                7 => {
+                    let unit = self.one(&[
+                        "YEAR",
+                        "MONTH",
+                        "DAY",
+                        "HOUR",
+                        "MINUTE",
+                        "SECOND",
+                        "QUARTER",
+                        "YEAR_MONTH",
+                        "DAY_HOUR",
+                        "HOUR_SECOND",
+                    ]);
+                    format!("extract({unit} FROM {})", self.of(Moment, depth))
+                }
+                8 => format!(
+                    "{}({}, {})",
+                    self.one(&["period_add", "period_diff"]),
+                    self.one(&["202601", "199912", "2402"]),
+                    self.one(&["3", "202405", "13"])
+                ),
                 0 => format!(
                     "({} {} {})",
                     self.of(Int, depth),
@@ -195,7 +318,18 @@ impl Generator {
                     format!("power({}, {})", self.literal(Decimal), self.random.random_range(0..4))
                 }
             },
-            Text => match self.random.random_range(0..7) {
+            Text => match self.random.random_range(0..9) {
+                7 => format!(
+                    "time_format({}, '{}')",
+                    self.of(Time, depth),
+                    self.one(&["%H:%i:%s", "%h %p", "%k.%l", "%T %f"])
+                ),
+                8 => format!(
+                    "trim({} {} FROM {})",
+                    self.one(&["LEADING", "TRAILING", "BOTH"]),
+                    self.of(Text, 0),
+                    self.of(Text, depth)
+                ),
                 0 => format!(
                     "substring({}, {}, {})",
                     self.of(Text, depth),
@@ -249,6 +383,16 @@ impl Generator {
                     self.random.random_range(-40..40)
                 )
             }
+            Moment if self.random.random_ratio(1, 3) => {
+                let (text, format) = self.one(&[
+                    ("2026-01-31 10:11:12", "%Y-%m-%d %H:%i:%s"),
+                    ("31.1.26 5 PM", "%d.%c.%y %l %p"),
+                    ("Jan 5 2024", "%b %e %Y"),
+                    ("10:11", "%H:%i"),
+                    ("2026-02-30", "%Y-%m-%d"),
+                ]);
+                format!("str_to_date('{text}', '{format}')")
+            }
             Moment => {
                 let unit = self.one(&["DAY", "MONTH", "HOUR", "MINUTE", "SECOND"]);
                 format!(
@@ -257,6 +401,12 @@ impl Generator {
                     self.random.random_range(-100..100)
                 )
             }
+            Time => match self.random.random_range(0..3) {
+                0 => format!("cast({} as time)", self.of(Time, depth)),
+                1 => format!("time({})", self.of(Moment, depth)),
+                _ => self.literal(Time),
+            },
+            Json | Pattern => self.literal(kind),
             Truth => match self.random.random_range(0..8) {
                 0 | 1 => {
                     let kind = self.one(&[Int, Decimal, Text, Date, Moment]);
@@ -372,6 +522,28 @@ impl Generator {
                     "TIMESTAMP '2001-09-09 01:46:40'",
                 ])
                 .into(),
+            Time => self
+                .one(&[
+                    "'12:30:45'",
+                    "'00:00:01'",
+                    "'-01:30:00'",
+                    "'100:00:59'",
+                    "'23:59:59'",
+                    "'01:02:03.5'",
+                ])
+                .into(),
+            Json => self
+                .one(&[
+                    "'{}'",
+                    "'[1, 2, [3]]'",
+                    "'{\"a\": {\"b\": [true, null]}}'",
+                    "'\"text\"'",
+                    "'12.5'",
+                    "'null'",
+                    "'[1,'",
+                ])
+                .into(),
+            Pattern => self.one(&["'[0-9]+'", "'b.*c'", "'^a'", "'(a|b)c?'", "'x*$'"]).into(),
             Truth => self.one(&["TRUE", "FALSE", "1 = 1", "1 > 2", "'a' = 'b'"]).into(),
         }
     }
