@@ -92,8 +92,8 @@ impl Planner {
             return Err(Error::UnknownVariable(name));
         }
         let state = self.state(session)?;
-        self.check_names(&state, &statement(&query))?;
-        let unlimited = named(&state, query).await?;
+        self.check_names(&state, &spelling::statement(&query))?;
+        let unlimited = spelling::plan(&state, query).await?;
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
         let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
         let fields = physical.schema();
@@ -204,21 +204,6 @@ impl Planner {
         }
         Ok(())
     }
-}
-
-fn statement(query: &ast::Query) -> DfStatement {
-    DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))))
-}
-
-/// The plan of a query whose columns are written in any case.
-async fn named(state: &SessionState, mut query: ast::Query) -> Result<LogicalPlan> {
-    for _ in 0..spelling::RESPELLED_MAX {
-        match state.statement_to_plan(statement(&query)).await {
-            Err(error) if spelling::respell(&mut query, &error) => {}
-            planned => return Ok(planned?),
-        }
-    }
-    Ok(state.statement_to_plan(statement(&query)).await?)
 }
 
 /// What of a session changes the meaning of a query.
