@@ -82,10 +82,11 @@ impl Planner {
         let mut query = query.clone();
         let about_information_schema = names::complete(&mut query);
         labels::make_unique(&mut query);
-        sql_functions::rewrite(&mut query, &modes(session)).map_err(Error::Unsupported)?;
         if about_information_schema {
+            // first: what else is rewritten has no assignments
             assignments::settle(&mut query)?;
         }
+        sql_functions::rewrite(&mut query, &modes(session)).map_err(Error::Unsupported)?;
         session_functions::replace(&mut query, session);
         time_travel::resolve(&mut query, &session.zone())?;
         if let Some(name) = session_functions::unknown_variable(&query, session) {
