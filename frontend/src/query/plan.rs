@@ -21,6 +21,7 @@ use union_read::catalog::{Catalog, Points};
 
 use super::{assignments, labels, names, proven, session_functions, spelling, time_travel};
 use crate::catalog::DEFAULT_CATALOG;
+use crate::config::FrontendSection;
 use crate::information_schema::definition::LABEL;
 use crate::information_schema::view::WithInformationSchema;
 use crate::information_schema::{InformationSchema, Sources, is_name};
@@ -35,6 +36,7 @@ const NO_DATABASE: &str = "\u{1}";
 pub struct Planner {
     template: SessionState,
     sources: Sources,
+    select_list_max: usize,
 }
 
 /// A planned query.
@@ -53,10 +55,10 @@ pub struct Plan {
 }
 
 impl Planner {
-    /// A planner whose plans have `target_partitions` partitions per task.
-    pub fn new(sources: Sources, target_partitions: usize) -> Result<Self> {
+    /// A planner with the limits of a configuration.
+    pub fn new(sources: Sources, section: &FrontendSection) -> Result<Self> {
         let mut config = SessionConfig::new()
-            .with_target_partitions(target_partitions)
+            .with_target_partitions(section.target_partitions)
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(false);
         let options = config.options_mut();
@@ -68,7 +70,7 @@ impl Planner {
         let builder = builder.with_analyzer_rules(sql_functions::analyzer_rules());
         let mut template = builder.with_physical_optimizer_rules(proven::rules()).build();
         sql_functions::register(&mut template)?;
-        Ok(Self { template, sources })
+        Ok(Self { template, sources, select_list_max: section.select_list_max })
     }
 
     /// What `information_schema` tells of.
@@ -78,6 +80,7 @@ impl Planner {
 
     /// Plans a query of a session.
     pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
+        labels::check_lists(query, self.select_list_max)?;
         let written = query;
         let mut query = query.clone();
         let about_information_schema = names::complete(&mut query);
