@@ -19,7 +19,9 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{assignments, labels, names, proven, session_functions, spelling, time_travel};
+use super::{
+    assignments, labels, names, origins, proven, session_functions, spelling, time_travel,
+};
 use crate::catalog::DEFAULT_CATALOG;
 use crate::config::FrontendSection;
 use crate::information_schema::definition::LABEL;
@@ -98,17 +100,21 @@ impl Planner {
         let state = self.state(session)?;
         self.check_names(&state, &spelling::statement(&query))?;
         let unlimited = spelling::plan(&state, query).await?;
+        let catalog = state.config_options().catalog.clone();
+        let origins = (0..unlimited.schema().fields().len())
+            .map(|at| origins::origin(&unlimited, at, &catalog))
+            .collect::<Vec<_>>();
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
         let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
         let fields = physical.schema();
         let planned: Vec<String> =
             logical.schema().fields().iter().map(|field| planned_label(field)).collect();
         let labels = labels::labels(written, &planned);
-        let renamed = fields
-            .fields()
-            .iter()
-            .zip(labels)
-            .map(|(field, label)| field.as_ref().clone().with_name(label));
+        let renamed = fields.fields().iter().zip(labels.into_iter().zip(origins)).map(
+            |(field, (label, origin))| {
+                origins::marked(field.as_ref().clone().with_name(label), origin)
+            },
+        );
         let schema =
             Arc::new(datafusion::arrow::datatypes::Schema::new(renamed.collect::<Vec<_>>()));
         let is_constant = is_constant(&physical)?;
