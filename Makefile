@@ -4,6 +4,8 @@ export CARGO_TERM_COLOR ?= auto
 SECONDS ?=
 TESTS ?=
 MINUTES ?= 30
+# workspaces beside the main one
+OTHERS := simulation fuzz bench bench/lake integration-tests/clients/rust
 
 .DEFAULT_GOAL := help
 .PHONY: help demo chaos test test-clients test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
@@ -63,12 +65,12 @@ bench-lake: ## what reading the lake half costs, next to DataFusion on the bare 
 lint: ## formatting and clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@for other in simulation fuzz bench bench/lake; do cargo fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
+	@for other in $(OTHERS); do cargo fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
 	cargo clippy --manifest-path simulation/Cargo.toml --all-targets -- -D warnings
 
 fmt: ## format the code
 	cargo fmt --all
-	@for other in simulation fuzz bench bench/lake; do cargo fmt --manifest-path $$other/Cargo.toml; done
+	@for other in $(OTHERS); do cargo fmt --manifest-path $$other/Cargo.toml; done
 
 deny: ## licences, advisories, sources of the dependencies
 	cargo deny check

@@ -1,5 +1,6 @@
 //! DataFusion errors → failures that a frontend reacts to.
 
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use proto::failure::{Failure, Kind};
 use union_read::Error;
@@ -30,6 +31,11 @@ pub(crate) fn failure(error: &DataFusionError) -> Failure {
         return Failure::new(kind, ours.to_string());
     }
     let root = error.find_root();
+    if let DataFusionError::ArrowError(error, _) = root
+        && let ArrowError::ArithmeticOverflow(what) = error.as_ref()
+    {
+        return Failure::new(Kind::OutOfRange, what.as_str());
+    }
     let text = error.to_string();
     let lower = text.to_lowercase();
     if LOST.iter().any(|word| lower.contains(word)) {
@@ -68,5 +74,13 @@ mod tests {
         }
         let other = failure(&DataFusionError::Execution("Divide by zero error".into()));
         assert_eq!(other.kind, Kind::Statement);
+    }
+
+    #[test]
+    fn what_does_not_fit_its_type_is_told_without_the_words_of_libraries() {
+        let told = "BIGINT value is out of range in '+'";
+        let error = DataFusionError::from(ArrowError::ArithmeticOverflow(told.into()));
+        let failure = failure(&error.context("stage 2"));
+        assert_eq!(failure, Failure::new(Kind::OutOfRange, told));
     }
 }

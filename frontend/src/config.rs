@@ -73,6 +73,8 @@ pub struct FrontendSection {
     pub target_partitions: usize,
     /// Rows of one batch.
     pub batch_size: usize,
+    /// Columns that the list of one SELECT may have, a wildcard counted as one: what a longer list costs grows with its square.
+    pub select_list_max: usize,
     /// Prepared statements of one connection.
     pub prepared_statements_max: usize,
     /// Cursors that one connection may have open; each holds its query and a part of its rows.
@@ -97,6 +99,7 @@ impl Default for FrontendSection {
             backends: vec!["127.0.0.1:9060".into()],
             target_partitions: 2,
             batch_size: 8192,
+            select_list_max: 4096,
             prepared_statements_max: 1000,
             cursors_max: 16,
             information_schema_tables_max: 10_000,

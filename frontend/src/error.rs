@@ -1,5 +1,6 @@
 //! What a client is told, one variant per reaction; `mysql/error_code.rs` gives each its number.
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
@@ -18,6 +19,12 @@ pub enum Error {
     /// The statement contradicts the tables, types or functions there are.
     #[error("{0}")]
     Invalid(String),
+    /// A value that its type cannot hold.
+    #[error("{0}")]
+    OutOfRange(String),
+    /// A function that does not exist.
+    #[error("FUNCTION {0} does not exist")]
+    UnknownFunction(String),
     /// A column that does not exist.
     #[error("{0}")]
     UnknownColumn(String),
@@ -118,12 +125,15 @@ impl From<DataFusionError> for Error {
                 SchemaError::FieldNotFound { .. } => Error::UnknownColumn(message),
                 _ => Error::Invalid(message),
             },
+            DataFusionError::ArrowError(error, _) => match error.as_ref() {
+                ArrowError::ArithmeticOverflow(what) => Error::OutOfRange(what.clone()),
+                _ => Error::Invalid(message),
+            },
             DataFusionError::NotImplemented(_) => Error::Unsupported(message),
             DataFusionError::ResourcesExhausted(_) => Error::TooLarge(message),
             DataFusionError::Plan(_)
             | DataFusionError::Configuration(_)
-            | DataFusionError::Execution(_)
-            | DataFusionError::ArrowError(..) => Error::Invalid(message),
+            | DataFusionError::Execution(_) => Error::Invalid(message),
             _ => Error::Internal(message),
         }
     }

@@ -137,7 +137,7 @@ impl Running {
             processes: Arc::clone(&processes),
             tables_max: config.frontend.information_schema_tables_max,
         };
-        let planner = Planner::new(sources, config.frontend.target_partitions)?;
+        let planner = Planner::new(sources, &config.frontend)?;
         let backends = Backends::watch(config.frontend.backends.clone()).await;
         let certificate = Certificate::of(&config.mysql)?;
         let shared =

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the MySQL clients that the tests use into one directory outside the clone: the mariadb program (as a package of the
 # system), a Python environment, an npm directory, and drivers of JDBC with their compiled program. With the argument `heavy`
-# also those that are compiled here or bring much along: mysqlclient, ODBC, mycli and a driver of Go. Prints that directory on
+# also those that are compiled here or bring much along: mysqlclient, ODBC, mycli, a driver of Go, those of Rust and sqllogictest. Prints that directory on
 # stdout, progress on stderr. Done means: nothing to do.
 #
 #   MILLRACE_CLIENTS_HOME   the directory (default: ${XDG_CACHE_HOME:-$HOME/.cache}/millrace/clients)
@@ -11,6 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=${MILLRACE_CLIENTS_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/clients}
 # the version of the lab: one plug-in for all of the project
 plugin=org.apache.maven.plugins:maven-dependency-plugin:2.8
+
+sqllogictest=$(cat "$here/sqllogictest.version")
 
 heavy=$([ "${1:-}" = heavy ] && echo yes || true)
 
@@ -61,6 +63,44 @@ build_go() {
     (cd "$here/go" && go build -o "$home/go-client" .) >&2
 }
 
+build_rust() {
+    say "building the programs for Rust"
+    cargo build -q --locked --manifest-path "$here/rust/Cargo.toml" --target-dir "$home/rust-target" >&2
+    mkdir -p "$home/rust"
+    cp "$home/rust-target/debug/mysql_async" "$home/rust-target/debug/sqlx" "$home/rust/"
+}
+
+install_sqllogictest() {
+    say "building sqllogictest"
+    cargo install -q --locked --debug --force --version "$sqllogictest" --root "$home/sqllogictest" \
+        --target-dir "$home/rust-target" sqllogictest-bin >&2
+}
+
+# the tests that clients bring along in what their registries have
+fetch_suites() {
+    say "fetching the test suites of the clients"
+    local suites=$home/suites client crate
+    rm -rf "$suites"
+    mkdir -p "$suites/sources"
+    for client in mysqlclient pyodbc mysql-connector-python; do
+        mkdir "$suites/$client"
+        "$home/python-heavy/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary :all: \
+            -d "$suites/sources" "$(grep "^$client==" "$here/requirements-heavy.txt")" >&2
+        tar -xzf "$suites/sources/${client//-/_}"-*.tar.gz -C "$suites/$client" --strip-components=1
+    done
+
+    cp -r "$(cd "$here/go" && go list -m -f '{{.Dir}}' github.com/go-sql-driver/mysql)" "$suites/go-sql-driver"
+    chmod -R u+w "$suites/go-sql-driver"
+    (cd "$suites/go-sql-driver" && go test -c -o suite.test .) >&2
+
+    crate=$(cargo metadata -q --locked --format-version 1 --manifest-path "$here/rust/Cargo.toml" |
+        grep -o '"[^"]*/mysql_async-[^"/]*/Cargo.toml"' | head -n 1 | tr -d '"')
+    cp -r "$(dirname "$crate")" "$suites/mysql_async"
+    (cd "$suites/mysql_async" && cargo test -q --no-run --lib --no-default-features --features default-rustls-ring \
+        --target-dir "$home/rust-target" --message-format json) |
+        grep -o '"executable":"[^"]*"' | tail -n 1 | cut -d '"' -f 4 | xargs -I {} cp {} "$suites/mysql_async/suite"
+}
+
 fetch_node() {
     say "installing the Node.js client"
     rm -rf "$home/node"
@@ -107,6 +147,9 @@ once jars fetch_java "$here/pom.xml" "$here/pom-8.xml"
 once classes compile_java "$here/pom.xml" "$here"/*.java
 if [ "$heavy" ]; then
     once python-heavy fetch_heavy_python "$here/requirements-heavy.txt"
+    once rust build_rust "$here/rust/Cargo.toml" "$here/rust/Cargo.lock" "$here"/rust/src/*.rs "$here"/rust/src/bin/*.rs
+    once sqllogictest install_sqllogictest "$here/sqllogictest.version"
+    once suites fetch_suites "$here/requirements-heavy.txt" "$here/rust/Cargo.lock" "$here/go/go.sum"
     once go build_go "$here/go/go.mod" "$here/go/go.sum" "$here"/go/*.go
 fi
 echo "$home"

@@ -41,6 +41,14 @@ for name, rows in {
     "primary key of the dialect": lambda: [inspect().get_pk_constraint("types")["constrained_columns"]],
     "a table for the dialect": lambda: has_table("visits"),
     "no table for the dialect": lambda: has_table("nothing"),
+    "indexes for the dialect": lambda: [[index["name"]] for index in inspect().get_indexes("types")],
+    "foreign keys for the dialect": lambda: [[key["name"]] for key in inspect().get_foreign_keys("visits")],
+    "unique constraints for the dialect": lambda: [[c["name"]] for c in inspect().get_unique_constraints("types")],
+    "check constraints for the dialect": lambda: [[c["name"]] for c in inspect().get_check_constraints("types")],
+    "comment for the dialect": lambda: [[inspect().get_table_comment("visits")["text"]]],
+    "all columns of the dialect": lambda: [
+        [table, column["name"]] for (_, table), of in sorted(inspect().get_multi_columns().items()) for column in of
+    ],
     "reflected query": reflected,
 }.items():
     shown = [[checks.canonical(value) for value in row] for row in rows()]

@@ -46,8 +46,12 @@ pub struct Column {
     pub name: String,
     /// The database, empty for expressions.
     pub schema: String,
-    /// The table, empty for expressions.
+    /// The table by its name in the statement, empty for expressions.
     pub table: String,
+    /// The table's own name, empty for expressions.
+    pub org_table: String,
+    /// The column's own name, empty for expressions.
+    pub org_name: String,
     /// MySQL's type code.
     pub code: u8,
     /// The id of the collation; 63 for what is no text.
@@ -86,6 +90,8 @@ impl Column {
             name: field.name().clone(),
             schema: String::new(),
             table: String::new(),
+            org_table: String::new(),
+            org_name: String::new(),
             code,
             charset: if text { UTF8MB4_BIN } else { BINARY },
             length,
@@ -102,7 +108,8 @@ impl Column {
 
     /// Writes the payload of its packet.
     pub fn put(&self, out: &mut Vec<u8>) {
-        let parts = ["def", &self.schema, &self.table, &self.table, &self.name, &self.name];
+        let Self { schema, table, org_table, name, org_name, .. } = self;
+        let parts = ["def", schema, table, org_table, name, org_name];
         for part in parts {
             put_lenenc_bytes(out, part.as_bytes());
         }

@@ -12,6 +12,8 @@ const MESSAGE_CHARS_MAX: usize = 2000;
 pub enum Kind {
     /// The statement cannot be answered; the message says why.
     Statement,
+    /// A value of the statement does not fit its type; the message says which.
+    OutOfRange,
     /// The read point vanished: pin again.
     ReadPointGone,
     /// A backend was lost or could not be reached.
@@ -30,8 +32,9 @@ pub enum Kind {
     Internal,
 }
 
-const KINDS: [(Kind, &str, Code); 9] = [
+const KINDS: [(Kind, &str, Code); 10] = [
     (Kind::Statement, "statement", Code::InvalidArgument),
+    (Kind::OutOfRange, "out-of-range", Code::OutOfRange),
     (Kind::ReadPointGone, "read-point-gone", Code::Aborted),
     (Kind::BackendLost, "backend-lost", Code::Unavailable),
     (Kind::Unavailable, "unavailable", Code::FailedPrecondition),

@@ -8,7 +8,7 @@
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DateTimeField, Expr, Interval, Statement, UnaryOperator,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Interval, Statement, UnaryOperator,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -74,6 +74,9 @@ impl Dialect for MillraceDialect {
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         if parser.parse_keyword(Keyword::INTERVAL) {
             return Some(interval(parser));
+        }
+        if parser.parse_keyword(Keyword::BINARY) {
+            return Some(binary(parser));
         }
         let op = match parser.peek_token_ref().token {
             Token::ExclamationMark => UnaryOperator::Not,
@@ -217,6 +220,17 @@ impl Dialect for MillraceDialect {
     fn supports_comment_optimizer_hint(&self) -> bool {
         BASE.supports_comment_optimizer_hint()
     }
+}
+
+/// `BINARY value`, which sqlparser lets reach to the end of the expression: `a = BINARY 'x' AND b` would be `a = ('x' AND b)`.
+fn binary(parser: &mut Parser) -> Result<Expr, ParserError> {
+    Ok(Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(parser.parse_subexpr(UNARY_MINUS)?),
+        data_type: DataType::Binary(None),
+        array: false,
+        format: None,
+    })
 }
 
 /// `INTERVAL 1 DAY`, `INTERVAL '1:30' MINUTE_SECOND`: the unit is any word, which is understood or refused later.

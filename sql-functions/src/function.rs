@@ -13,8 +13,9 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::error::ArrowError;
 use datafusion::common::{exec_err, plan_err};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -336,6 +337,12 @@ impl Call {
             (0..self.rows).map(|row| f(row).filter(|m| convert::is_in_range(*m))).collect();
         convert::from_moments(&micros, &self.returns)
     }
+}
+
+/// A value that its type cannot hold. Of the kinds of error this one says so, and it keeps its kind between processes.
+pub(crate) fn out_of_range(data_type: &str, function: &str) -> DataFusionError {
+    ArrowError::ArithmeticOverflow(format!("{data_type} value is out of range in '{function}'"))
+        .into()
 }
 
 /// The value of a row, if there is one.

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Decimal128Array};
 use arrow::datatypes::{DataType, Decimal128Type};
-use datafusion::common::exec_err;
 use datafusion::error::Result;
 
 use crate::casts::rescale;
-use crate::function::{At, Call, Definition, MANY, Planned, Returns};
+use crate::function::{At, Call, Definition, MANY, Planned, Returns, out_of_range};
 use crate::operators::arithmetic::{Kind, decimals, kind};
 use crate::operators::bits::bits;
 use crate::unified::{as_type, common_type};
@@ -113,7 +112,7 @@ fn power(call: &Call) -> Result<ArrayRef> {
     let (bases, exponents) = (call.doubles(0)?, call.doubles(1)?);
     let each = |row: usize| Some(bases.at(row)?.powf(exponents.at(row)?));
     if (0..call.rows).filter_map(each).any(|v| !v.is_finite()) {
-        return exec_err!("DOUBLE value is out of range in 'pow'");
+        return Err(out_of_range("DOUBLE", "pow"));
     }
     call.give_doubles(each)
 }
@@ -121,7 +120,7 @@ fn power(call: &Call) -> Result<ArrayRef> {
 fn cotangent(call: &Call) -> Result<ArrayRef> {
     let values = call.doubles(0)?;
     if values.iter().flatten().any(|v| v.tan() == 0.0) {
-        return exec_err!("DOUBLE value is out of range in 'cot'");
+        return Err(out_of_range("DOUBLE", "cot"));
     }
     call.give_doubles(|row| Some(1.0 / values.at(row)?.tan()))
 }
@@ -154,7 +153,7 @@ fn abs(call: &Call) -> Result<ArrayRef> {
         _ => {
             let values = call.ints(0)?;
             if values.iter().flatten().any(|v| v == i64::MIN) {
-                return exec_err!("BIGINT value is out of range in 'abs'");
+                return Err(out_of_range("BIGINT", "abs"));
             }
             call.give_ints(|row| Some(values.at(row)?.abs()))
         }

@@ -49,6 +49,15 @@ pub fn table(database: &Database, name: &str) -> Row {
     row
 }
 
+/// The row of `partitions` that MySQL gives a table without partitions. Those here have no bounds that were declared: every value of the
+/// keys is one, and `t$partitions` tells of them.
+pub fn partition(database: &Database, name: &str) -> Row {
+    let mut row: Row = vec![DEF.into(), database.shown.clone().into(), name.into()];
+    row.resize(22, Cell::Null);
+    row.extend([Cell::Text(String::new()), Cell::Text(String::new())]);
+    row
+}
+
 /// Rows of `columns`.
 pub fn columns(table: &Described) -> Vec<Row> {
     let columns = &table.description.columns;

@@ -25,8 +25,15 @@ impl InformationSchema {
                 self.databases(&wanted.databases).await?.iter().map(described::schema).collect()
             }
             Rows::Tables => {
-                let tables = self.tables(wanted).await?;
-                tables.iter().map(|(database, name)| described::table(database, name)).collect()
+                let mut tables = self.tables(wanted).await?;
+                let row = match table.name {
+                    "partitions" => {
+                        tables.retain(|(database, _)| !database.is_information_schema());
+                        described::partition
+                    }
+                    _ => described::table,
+                };
+                tables.iter().map(|(database, name)| row(database, name)).collect()
             }
             Rows::Described => self.of_columns(table.name, wanted).await?,
         })

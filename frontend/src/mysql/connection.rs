@@ -241,6 +241,8 @@ impl Client {
             .map(|field| Column {
                 schema: described.database.clone(),
                 table: described.name.clone(),
+                org_table: described.name.clone(),
+                org_name: field.name().clone(),
                 ..Column::from_field(field)
             })
             .collect();

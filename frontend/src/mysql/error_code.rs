@@ -15,6 +15,8 @@ pub fn server_error(error: &Error) -> ServerError {
         Error::Syntax(_) => (1064, b"42000"),
         Error::Empty => (1065, b"42000"),
         Error::Invalid(_) => (1105, b"HY000"),
+        Error::OutOfRange(_) => (1690, b"22003"),
+        Error::UnknownFunction(_) => (1305, b"42000"),
         Error::UnknownColumn(_) => (1054, b"42S22"),
         Error::UnknownTable(_) => (1146, b"42S02"),
         Error::NoView(_) => (1347, b"HY000"),

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{Field, Schema};
 use futures::{FutureExt, StreamExt};
 use mysql_protocol::capability::STATUS_MORE_RESULTS;
 use mysql_protocol::command::CURSOR_READ_ONLY;
 use mysql_protocol::{Column, RowFormat};
 
 use super::connection::{Client, Gone};
+use crate::query::origins::Origin;
 use crate::query::statement::{Show, Statement};
 use crate::query::{self, Answer, Rows, metadata, parse, tokens};
 use crate::{Error, Result};
@@ -224,5 +225,15 @@ fn asks_for_warnings(sql: &str, statement: &Statement) -> bool {
 
 /// The columns of a result.
 pub(super) fn columns(schema: &Schema) -> Vec<Column> {
-    schema.fields().iter().map(|field| Column::from_field(field)).collect()
+    schema.fields().iter().map(|field| column(field)).collect()
+}
+
+fn column(field: &Field) -> Column {
+    let column = Column::from_field(field);
+    match Origin::of(field) {
+        Some(Origin { database, table, org_table, org_name }) => {
+            Column { schema: database, table, org_table, org_name, ..column }
+        }
+        None => column,
+    }
 }

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, DataType, Expr, Query, Select, SelectItem, SetExpr, VisitMut,
-    VisitorMut,
+    BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut,
 };
 
 use crate::{Error, Result};
@@ -133,6 +134,17 @@ fn value_of(expr: &Expr, wanted: &str) -> Option<Expr> {
     match expr {
         Expr::Nested(inner) => value_of(inner, wanted),
         Expr::Cast { expr, .. } => value_of(expr, wanted),
+        Expr::Function(call) => {
+            let [condition, yes, no] = choices(call)?;
+            let result = value_of(yes, wanted)?;
+            Some(Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![CaseWhen { condition: condition.clone(), result }],
+                else_result: Some(Box::new(value_of(no, wanted)?)),
+            })
+        }
         Expr::Case { case_token, end_token, operand, conditions, else_result } => {
             let conditions = conditions.iter().map(|when| {
                 let result = value_of(&when.result, wanted)?;
@@ -148,6 +160,18 @@ fn value_of(expr: &Expr, wanted: &str) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// The condition and the values of `IF(condition, value, value)`.
+fn choices(call: &Function) -> Option<[&Expr; 3]> {
+    let FunctionArguments::List(list) = &call.args else { return None };
+    let value = |arg| match arg {
+        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
+        _ => None,
+    };
+    let values: Option<Vec<&Expr>> = list.args.iter().map(value).collect();
+    let is_if = call.name.to_string().eq_ignore_ascii_case("if");
+    values.filter(|_| is_if)?.try_into().ok()
 }
 
 fn without_assignments(mut expr: Expr) -> Expr {
@@ -188,6 +212,13 @@ mod tests {
              CAST((CASE (CASE a WHEN 'x' THEN 1 ELSE (-4) END) WHEN 1 THEN 2 ELSE b END) AS CHAR), \
              (CASE (CASE a WHEN 'x' THEN 1 ELSE (-4) END) WHEN 1 THEN 2 ELSE b END)"
         );
+        assert_eq!(
+            settled("SELECT CASE a WHEN 1 THEN if(b, @n:=7, @n:=c) ELSE @n:=2 END AS x, @n")
+                .unwrap(),
+            "SELECT CASE a WHEN 1 THEN if(b, (7), (c)) ELSE (2) END AS x, \
+             (CASE a WHEN 1 THEN CASE WHEN b THEN 7 ELSE c END ELSE 2 END)"
+        );
+        assert!(settled("SELECT if(a, @b := 2, 3)").is_err());
         assert_eq!(settled("SELECT @a, @@b FROM t").unwrap(), "SELECT @a, @@b FROM t");
         assert_eq!(
             settled("SELECT a FROM t WHERE b = BINARY 'x'").unwrap(),

@@ -250,6 +250,7 @@ pub fn error_of(failure: Failure) -> Error {
     let message = failure.message;
     match failure.kind {
         Kind::Statement => Error::Invalid(message),
+        Kind::OutOfRange => Error::OutOfRange(message),
         Kind::ReadPointGone => Error::ReadPointGone(message),
         Kind::BackendLost => Error::Retry(message),
         Kind::Unavailable => Error::Unavailable(message),

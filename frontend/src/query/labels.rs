@@ -7,8 +7,39 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut,
+    Expr, Ident, Query, Select, SelectItem, SetExpr, TableFactor, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
+
+use crate::{Error, Result};
+
+/// Refuses lists that are too long to be planned in a reasonable time.
+///
+/// # Errors
+/// `TooLarge` for a list of more than `max` columns.
+pub fn check_lists(query: &Query, max: usize) -> Result<()> {
+    match query.visit(&mut LongList { max }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(columns) => Err(Error::TooLarge(format!(
+            "a list of {columns} columns where {max} are allowed (frontend.select_list_max)"
+        ))),
+    }
+}
+
+struct LongList {
+    max: usize,
+}
+
+impl Visitor for LongList {
+    type Break = usize;
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<usize> {
+        match select.projection.len() {
+            columns if columns > self.max => ControlFlow::Break(columns),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
 
 /// Labels for the output columns of a query whose planner named them `planned`.
 pub fn labels(query: &Query, planned: &[String]) -> Vec<String> {
@@ -167,6 +198,18 @@ mod tests {
     fn labelled(sql: &str, planned: &[&str]) -> Vec<String> {
         let Statement::Query(query) = parse(sql).unwrap().remove(0) else { panic!("{sql}") };
         labels(&query, &planned.iter().map(|s| s.to_string()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn long_lists_are_refused_wherever_they_are() {
+        for sql in
+            ["SELECT 1, 2, 3", "SELECT 1 WHERE 1 IN (SELECT 1 UNION (SELECT a, b, c FROM t))"]
+        {
+            let Statement::Query(query) = parse(sql).unwrap().remove(0) else { panic!("{sql}") };
+            assert_eq!(check_lists(&query, 3), Ok(()));
+            let told = check_lists(&query, 2).unwrap_err().to_string();
+            assert!(told.starts_with("a list of 3 columns where 2 are allowed"), "{told}");
+        }
     }
 
     #[test]

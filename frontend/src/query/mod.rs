@@ -2,7 +2,7 @@
 //!
 //! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
 //! * [`time_travel`]: `AS OF` → names of tables; [`names`], [`assignments`]: what only tools write
-//! * [`plan`]: query → physical plan at a read point; [`labels`], [`spelling`], [`session_functions`], `proven` beside it
+//! * [`plan`]: query → physical plan at a read point; [`labels`], [`origins`], [`spelling`], [`functions`], [`session_functions`], `proven` beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
 //! * [`settings`], [`hints`]: `SET`, `USE`, `/*+ SET_VAR() */`
@@ -11,10 +11,12 @@ pub mod assignments;
 pub mod create_table;
 pub mod dispatch;
 pub mod explain;
+pub mod functions;
 pub mod hints;
 pub mod labels;
 pub mod metadata;
 pub mod names;
+pub mod origins;
 pub mod parse;
 pub mod plan;
 mod proven;

@@ -19,8 +19,11 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use union_read::catalog::{Catalog, Points};
 
-use super::{assignments, labels, names, proven, session_functions, spelling, time_travel};
+use super::{
+    assignments, labels, names, origins, proven, session_functions, spelling, time_travel,
+};
 use crate::catalog::DEFAULT_CATALOG;
+use crate::config::FrontendSection;
 use crate::information_schema::definition::LABEL;
 use crate::information_schema::view::WithInformationSchema;
 use crate::information_schema::{InformationSchema, Sources, is_name};
@@ -35,6 +38,7 @@ const NO_DATABASE: &str = "\u{1}";
 pub struct Planner {
     template: SessionState,
     sources: Sources,
+    select_list_max: usize,
 }
 
 /// A planned query.
@@ -53,10 +57,10 @@ pub struct Plan {
 }
 
 impl Planner {
-    /// A planner whose plans have `target_partitions` partitions per task.
-    pub fn new(sources: Sources, target_partitions: usize) -> Result<Self> {
+    /// A planner with the limits of a configuration.
+    pub fn new(sources: Sources, section: &FrontendSection) -> Result<Self> {
         let mut config = SessionConfig::new()
-            .with_target_partitions(target_partitions)
+            .with_target_partitions(section.target_partitions)
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(false);
         let options = config.options_mut();
@@ -68,7 +72,7 @@ impl Planner {
         let builder = builder.with_analyzer_rules(sql_functions::analyzer_rules());
         let mut template = builder.with_physical_optimizer_rules(proven::rules()).build();
         sql_functions::register(&mut template)?;
-        Ok(Self { template, sources })
+        Ok(Self { template, sources, select_list_max: section.select_list_max })
     }
 
     /// What `information_schema` tells of.
@@ -78,33 +82,39 @@ impl Planner {
 
     /// Plans a query of a session.
     pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
+        labels::check_lists(query, self.select_list_max)?;
         let written = query;
         let mut query = query.clone();
         let about_information_schema = names::complete(&mut query);
         labels::make_unique(&mut query);
-        sql_functions::rewrite(&mut query, &modes(session)).map_err(Error::Unsupported)?;
         if about_information_schema {
+            // first: what else is rewritten has no assignments
             assignments::settle(&mut query)?;
         }
+        sql_functions::rewrite(&mut query, &modes(session)).map_err(Error::Unsupported)?;
         session_functions::replace(&mut query, session);
         time_travel::resolve(&mut query, &session.zone())?;
         if let Some(name) = session_functions::unknown_variable(&query, session) {
             return Err(Error::UnknownVariable(name));
         }
         let state = self.state(session)?;
-        self.check_names(&state, &statement(&query))?;
-        let unlimited = named(&state, query).await?;
+        self.check_names(&state, &spelling::statement(&query))?;
+        let unlimited = spelling::plan(&state, query).await?;
+        let catalog = state.config_options().catalog.clone();
+        let origins = (0..unlimited.schema().fields().len())
+            .map(|at| origins::origin(&unlimited, at, &catalog))
+            .collect::<Vec<_>>();
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
         let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
         let fields = physical.schema();
         let planned: Vec<String> =
             logical.schema().fields().iter().map(|field| planned_label(field)).collect();
         let labels = labels::labels(written, &planned);
-        let renamed = fields
-            .fields()
-            .iter()
-            .zip(labels)
-            .map(|(field, label)| field.as_ref().clone().with_name(label));
+        let renamed = fields.fields().iter().zip(labels.into_iter().zip(origins)).map(
+            |(field, (label, origin))| {
+                origins::marked(field.as_ref().clone().with_name(label), origin)
+            },
+        );
         let schema =
             Arc::new(datafusion::arrow::datatypes::Schema::new(renamed.collect::<Vec<_>>()));
         let is_constant = is_constant(&physical)?;
@@ -204,21 +214,6 @@ impl Planner {
         }
         Ok(())
     }
-}
-
-fn statement(query: &ast::Query) -> DfStatement {
-    DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))))
-}
-
-/// The plan of a query whose columns are written in any case.
-async fn named(state: &SessionState, mut query: ast::Query) -> Result<LogicalPlan> {
-    for _ in 0..spelling::RESPELLED_MAX {
-        match state.statement_to_plan(statement(&query)).await {
-            Err(error) if spelling::respell(&mut query, &error) => {}
-            planned => return Ok(planned?),
-        }
-    }
-    Ok(state.statement_to_plan(statement(&query)).await?)
 }
 
 /// What of a session changes the meaning of a query.

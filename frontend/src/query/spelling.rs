@@ -5,15 +5,48 @@ use std::ops::ControlFlow;
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut,
+    Expr, Ident, Query, Select, SelectItem, Statement, VisitMut, VisitorMut,
 };
 
+use super::functions;
+use crate::{Error, Result};
+
 /// Columns of one statement that are looked for again.
-pub const RESPELLED_MAX: usize = 100;
+const RESPELLED_MAX: usize = 100;
+
+/// A query as DataFusion takes it.
+pub fn statement(query: &Query) -> DfStatement {
+    DfStatement::Statement(Box::new(Statement::Query(Box::new(query.clone()))))
+}
+
+/// The plan of a query whose columns are written in any case.
+///
+/// # Errors
+/// `UnknownColumn`, `UnknownFunction`, and what else cannot be planned.
+pub async fn plan(state: &SessionState, mut query: Query) -> Result<LogicalPlan> {
+    let mut respelled = 0;
+    loop {
+        let error = match state.statement_to_plan(statement(&query)).await {
+            Ok(plan) => return Ok(plan),
+            Err(error) => error,
+        };
+        if respelled < RESPELLED_MAX && respell(&mut query, &error) {
+            respelled += 1;
+            continue;
+        }
+        return Err(match functions::unknown(&query, state) {
+            Some(name) => Error::UnknownFunction(name),
+            None => error.into(),
+        });
+    }
+}
 
 /// Spells a column that was not found as it is spelled where it is; false if there is none, or more than one.
-pub fn respell(query: &mut Query, error: &DataFusionError) -> bool {
+fn respell(query: &mut Query, error: &DataFusionError) -> bool {
     let DataFusionError::SchemaError(schema, _) = error.find_root() else {
         return false;
     };

@@ -3,6 +3,8 @@
 //! `clients/queries.json` holds the checks and the rows they must give. A client prints one line of JSON for each check:
 //! `{"check": name}` with `rows` (texts in one form, null for NULL), `error` (MySQL's number), or `skipped` (why).
 
+mod metadata;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -49,6 +51,16 @@ const PREPARED: [&str; 17] = [
     "show tables, prepared",
     "prepared twice",
     "prepare an error",
+];
+/// What a client without a choice of passwords and encryption cannot be asked.
+const LOGINS: [&str; 7] = [
+    "plain login",
+    "TLS login",
+    "native password",
+    "wrong password",
+    "wrong password, TLS",
+    "no password",
+    "unknown database at login",
 ];
 const QUERIES: &str = "queries.json";
 
@@ -157,6 +169,48 @@ async fn go_sql_driver() {
     let own = ["query timeout", "reset", "native password"];
     let command = Command::new(home().join("go-client"));
     check("go-sql-driver", command, QUERIES, &[&CURSORS[..], &own].concat()).await;
+}
+
+#[tokio::test]
+#[ignore = "compiled at set-up: make test-clients"]
+async fn mysql_async() {
+    let own = ["query timeout", "native password"];
+    let command = Command::new(home().join("rust/mysql_async"));
+    check("mysql_async", command, QUERIES, &[&CURSORS[..], &own].concat()).await;
+}
+
+#[tokio::test]
+#[ignore = "compiled at set-up: make test-clients"]
+async fn sqlx() {
+    let own = ["query timeout", "reset", "native password", "compressed"];
+    let command = Command::new(home().join("rust/sqlx"));
+    check("sqlx", command, QUERIES, &[&CURSORS[..], &own].concat()).await;
+}
+
+#[tokio::test]
+#[ignore = "compiled at set-up: make test-clients"]
+async fn sqllogictest() {
+    let mut command = python("sqllogictest_client.py");
+    command.env("SQLLOGICTEST", home().join("sqllogictest"));
+    let own = [
+        "constants",
+        "every type",
+        "zone",
+        "execution time",
+        "after execution time",
+        "ping",
+        "use",
+        "several statements",
+        "warnings",
+        "compressed",
+        "kill query",
+        "after kill query",
+        "query timeout",
+        "reset",
+        "reconnect",
+    ];
+    let skips = [&PREPARED[..], &CURSORS, &own, &LOGINS].concat();
+    check("sqllogictest", command, QUERIES, &skips).await;
 }
 
 /// Where the clients' programs are.
@@ -282,7 +336,7 @@ fn expected(file: &str) -> Vec<Json> {
     let checks: Json =
         serde_json::from_str(&text.replace("{database}", &format!("fluss.{DATABASE}"))).unwrap();
     let mut all = vec![];
-    for group in ["queries", "prepared", "errors", "session", "dialect", "mycli"] {
+    for group in ["queries", "prepared", "errors", "session", "dialect", "mycli", "metadata"] {
         for check in checks[group].as_array().into_iter().flatten() {
             let mut check = check.clone();
             if check["rows"] == "types" {

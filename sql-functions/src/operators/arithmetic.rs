@@ -13,11 +13,11 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Decimal128Type, UInt64Type, i256};
-use datafusion::common::{exec_datafusion_err, exec_err, plan_err};
+use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
 
 use crate::convert::{ints, is_text};
-use crate::function::{At, Call, Definition, Planned, Returns};
+use crate::function::{At, Call, Definition, Planned, Returns, out_of_range};
 
 /// Digits that a quotient has more than its dividend: `div_precision_increment`.
 const DIVISION_DIGITS: i8 = 4;
@@ -184,21 +184,20 @@ fn exact(
                 was_finite(&left) && was_finite(&right) && !values.value(row).is_finite()
             };
             match (0..call.rows).any(overflows) {
-                true => exec_err!("DOUBLE value is out of range in '{operator}'"),
+                true => Err(out_of_range("DOUBLE", operator)),
                 false => Ok(result),
             }
         }
         DataType::Int64 => {
             let (left, right) = (call.ints(0)?, call.ints(1)?);
-            kernel(&left, &right)
-                .map_err(|_| exec_datafusion_err!("BIGINT value is out of range in '{operator}'"))
+            kernel(&left, &right).map_err(|_| out_of_range("BIGINT", operator))
         }
         DataType::UInt64 => {
             let (left, right) = (wide_ints(&call.array(0)?)?, wide_ints(&call.array(1)?)?);
             let each = |row: usize| match (left[row], right[row]) {
                 (Some(a), Some(b)) => match wide(a, b).and_then(|v| u64::try_from(v).ok()) {
                     Some(value) => Ok(Some(value)),
-                    None => exec_err!("BIGINT UNSIGNED value is out of range in '{operator}'"),
+                    None => Err(out_of_range("BIGINT UNSIGNED", operator)),
                 },
                 _ => Ok(None),
             };
@@ -207,7 +206,7 @@ fn exact(
         }
         DataType::Decimal128(precision, scale) => {
             let (left, right) = (decimals(&call.array(0)?)?, decimals(&call.array(1)?)?);
-            let overflow = || exec_datafusion_err!("DECIMAL value is out of range in '{operator}'");
+            let overflow = || out_of_range("DECIMAL", operator);
             let result = kernel(&left, &right).map_err(|_| overflow())?;
             let result = result.as_primitive::<Decimal128Type>().clone();
             let result = result.with_precision_and_scale(*precision, *scale)?;
@@ -268,7 +267,7 @@ fn divide(call: &Call) -> Result<ArrayRef> {
         }
         let value = quotient(left.value(row), right.value(row), shift);
         let value = value.filter(|v| v.unsigned_abs() < 10u128.pow(precision.into()));
-        value.map(Some).ok_or_else(|| exec_datafusion_err!("DECIMAL value is out of range in '/'"))
+        value.map(Some).ok_or_else(|| out_of_range("DECIMAL", "/"))
     };
     let values = (0..call.rows).map(each).collect::<Result<Decimal128Array>>()?;
     Ok(Arc::new(values.with_precision_and_scale(precision, scale)?))
@@ -317,15 +316,14 @@ fn int_divide(call: &Call) -> Result<ArrayRef> {
         };
         (0..call.rows).map(each).collect()
     };
-    let out_of_range = || exec_datafusion_err!("BIGINT value is out of range in 'DIV'");
     match call.returns {
         DataType::UInt64 => {
-            let fit = |v: i128| u64::try_from(v).map_err(|_| out_of_range());
+            let fit = |v: i128| u64::try_from(v).map_err(|_| out_of_range("BIGINT", "DIV"));
             let values = quotients.into_iter().map(|v| v.map(fit).transpose());
             Ok(Arc::new(values.collect::<Result<UInt64Array>>()?))
         }
         _ => {
-            let fit = |v: i128| i64::try_from(v).map_err(|_| out_of_range());
+            let fit = |v: i128| i64::try_from(v).map_err(|_| out_of_range("BIGINT", "DIV"));
             let values = quotients.into_iter().map(|v| v.map(fit).transpose());
             Ok(Arc::new(values.collect::<Result<Int64Array>>()?))
         }
@@ -384,7 +382,7 @@ fn negate(call: &Call) -> Result<ArrayRef> {
             let each = |v: &Option<i128>| match v.map(|v| i64::try_from(-v)) {
                 None => Ok(None),
                 Some(Ok(value)) => Ok(Some(value)),
-                Some(Err(_)) => exec_err!("BIGINT value is out of range in '-'"),
+                Some(Err(_)) => Err(out_of_range("BIGINT", "-")),
             };
             Ok(Arc::new(values.iter().map(each).collect::<Result<Int64Array>>()?))
         }
