@@ -23,7 +23,7 @@ pub struct Mysql {
     pub listen: String,
     /// Clients at one time; one more is refused with 1040.
     pub connections_max: usize,
-    /// The longest packet of a client, bytes.
+    /// The longest packet of a client, bytes. One connection takes up to twice as much memory for what its client sends.
     pub packet_bytes_max: usize,
     /// The longest wait for a login, milliseconds.
     pub login_timeout_ms: u64,
@@ -40,7 +40,7 @@ impl Default for Mysql {
         Self {
             listen: "127.0.0.1:9030".into(),
             connections_max: 1024,
-            packet_bytes_max: 64 << 20,
+            packet_bytes_max: 32 << 20,
             login_timeout_ms: 10_000,
             tls_certificates: PathBuf::new(),
             tls_key: PathBuf::new(),
@@ -77,6 +77,8 @@ pub struct FrontendSection {
     pub select_list_max: usize,
     /// Prepared statements of one connection.
     pub prepared_statements_max: usize,
+    /// Long parameters (COM_STMT_SEND_LONG_DATA) that one connection may have waiting for their executions, bytes.
+    pub long_parameter_bytes_max: usize,
     /// Cursors that one connection may have open; each holds its query and a part of its rows.
     pub cursors_max: usize,
     /// Tables whose columns one query of `information_schema` may read.
@@ -101,6 +103,7 @@ impl Default for FrontendSection {
             batch_size: 8192,
             select_list_max: 4096,
             prepared_statements_max: 1000,
+            long_parameter_bytes_max: 8 << 20,
             cursors_max: 16,
             information_schema_tables_max: 10_000,
             lake_plan_cache_bytes_max: 256 << 20,

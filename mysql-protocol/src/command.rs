@@ -1,6 +1,6 @@
 //! Commands of a client.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::wire::Reader;
 use crate::{Error, Result};
@@ -75,52 +75,61 @@ pub enum Command {
 ///
 /// # Errors
 /// `Command` for one that is malformed: the session goes on.
-pub fn parse(packet: &Bytes) -> Result<Command> {
+pub fn parse(packet: Bytes) -> Result<Command> {
+    let has_answer = !matches!(packet.first(), Some(0x18 | 0x19));
     match read(packet) {
-        Err(_) if matches!(packet.first(), Some(0x18 | 0x19)) => Ok(Command::Unanswerable),
+        Err(_) if !has_answer => Ok(Command::Unanswerable),
         read => read,
     }
 }
 
-fn read(packet: &Bytes) -> Result<Command> {
-    let Some((code, payload)) = packet.split_first() else {
-        return Err(Error::command("an empty command"));
-    };
+fn read(mut payload: Bytes) -> Result<Command> {
+    let code = payload.try_get_u8().map_err(|_| Error::command("an empty command"))?;
+    match code {
+        0x02 => text(payload).map(Command::InitDb),
+        0x03 => text(payload).map(Command::Query),
+        0x11 => Ok(Command::ChangeUser(payload)),
+        0x16 => text(payload).map(Command::Prepare),
+        code => read_values(code, &payload),
+    }
+}
+
+fn read_values(code: u8, payload: &Bytes) -> Result<Command> {
     let mut reader = Reader::new(payload);
     Ok(match code {
         0x01 => Command::Quit,
-        0x02 => Command::InitDb(text(payload)?),
-        0x03 => Command::Query(text(payload)?),
         0x04 => {
-            let table = text(reader.zero_terminated()?)?;
-            Command::FieldList(table, text(reader.rest())?)
+            let table = name(reader.zero_terminated()?)?;
+            Command::FieldList(table, name(reader.rest())?)
         }
         0x09 => Command::Statistics,
         0x0c => Command::ProcessKill(reader.u32()?),
         0x0e => Command::Ping,
-        0x11 => Command::ChangeUser(packet.slice(1..)),
-        0x16 => Command::Prepare(text(payload)?),
         0x17 => {
             let statement = reader.u32()?;
             let flags = reader.u8()?;
             reader.u32()?;
-            let parameters = packet.slice_ref(reader.rest());
+            let parameters = payload.slice_ref(reader.rest());
             Command::Execute { statement, flags, parameters }
         }
         0x18 => {
             let (statement, parameter) = (reader.u32()?, reader.u16()?);
-            Command::SendLongData { statement, parameter, data: packet.slice_ref(reader.rest()) }
+            Command::SendLongData { statement, parameter, data: payload.slice_ref(reader.rest()) }
         }
         0x19 => Command::CloseStatement(reader.u32()?),
         0x1a => Command::ResetStatement(reader.u32()?),
         0x1b => Command::SetOption(reader.u16()?),
         0x1c => Command::Fetch { statement: reader.u32()?, rows: reader.u32()? },
         0x1f => Command::ResetConnection,
-        other => Command::Unknown(*other),
+        other => Command::Unknown(other),
     })
 }
 
-fn text(bytes: &[u8]) -> Result<String> {
-    let text = std::str::from_utf8(bytes);
-    text.map(str::to_string).map_err(|_| Error::NotUtf8)
+/// The text of a statement may be as long as a packet: it is taken as it lies there, where nothing else is in that memory.
+fn text(bytes: Bytes) -> Result<String> {
+    String::from_utf8(bytes.into()).map_err(|_| Error::NotUtf8)
+}
+
+fn name(bytes: &[u8]) -> Result<String> {
+    std::str::from_utf8(bytes).map(str::to_string).map_err(|_| Error::NotUtf8)
 }

@@ -1,11 +1,14 @@
 //! Compressed frames, each around some bytes of packets: `length u24 | sequence u8 | length before compression u24`; the last is
 //! 0 where the bytes are as they were.
 
+mod inflate;
+
 use std::io::Read;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use flate2::Compression;
-use flate2::read::{ZlibDecoder, ZlibEncoder};
+use flate2::read::ZlibEncoder;
+use inflate::Frame;
 
 use crate::packet::FRAME_MAX;
 use crate::{Error, Result, capability as cap};
@@ -41,13 +44,14 @@ impl Algorithm {
 pub struct Compressed {
     algorithm: Algorithm,
     arrived: BytesMut,
+    frame: Option<Frame>,
     sequence: u8,
 }
 
 impl Compressed {
     /// Frames that begin with the next command.
     pub fn new(algorithm: Algorithm) -> Self {
-        Self { algorithm, arrived: BytesMut::new(), sequence: 0 }
+        Self { algorithm, arrived: BytesMut::new(), frame: None, sequence: 0 }
     }
 
     /// Where arriving bytes are put.
@@ -55,17 +59,37 @@ impl Compressed {
         &mut self.arrived
     }
 
+    /// Whether nothing has arrived of a next frame.
+    pub fn is_empty(&self) -> bool {
+        self.arrived.is_empty() && self.frame.is_none()
+    }
+
     /// The next command begins: sequence numbers start again.
     pub fn reset_sequence(&mut self) {
         self.sequence = 0;
     }
 
-    /// Takes one frame, if it is whole, and puts what was in it into `out`.
+    /// Takes a piece of a frame, and puts what was in it into `out`; `false` when more bytes must arrive first.
     ///
     /// # Errors
     /// `Protocol` for a frame out of sequence or one that does not hold what its header says.
-    pub fn next_frame(&mut self, out: &mut BytesMut) -> Result<bool> {
-        let Some(header) = self.arrived.first_chunk::<HEADER>() else { return Ok(false) };
+    pub fn next_piece(&mut self, out: &mut BytesMut) -> Result<bool> {
+        let frame = match &mut self.frame {
+            Some(frame) => frame,
+            None => match self.next_header()? {
+                Some(frame) => self.frame.insert(frame),
+                None => return Ok(false),
+            },
+        };
+        let took = frame.is_over() || frame.take(&mut self.arrived, out)?;
+        if frame.is_over() {
+            self.frame = None;
+        }
+        Ok(took)
+    }
+
+    fn next_header(&mut self) -> Result<Option<Frame>> {
+        let Some(header) = self.arrived.first_chunk::<HEADER>() else { return Ok(None) };
         let u24 = |at: usize| {
             usize::from(header[at])
                 | usize::from(header[at + 1]) << 8
@@ -76,33 +100,9 @@ impl Compressed {
             let due = self.sequence;
             return Err(Error::protocol(format!("frame {sequence} arrived where {due} was due")));
         }
-        if self.arrived.len() < HEADER + length {
-            return Ok(false);
-        }
         self.sequence = self.sequence.wrapping_add(1);
         self.arrived.advance(HEADER);
-        let content = self.arrived.split_to(length).freeze();
-        match before {
-            0 => out.extend_from_slice(&content),
-            before => out.extend_from_slice(&self.inflated(&content, before)?),
-        }
-        Ok(true)
-    }
-
-    /// The bytes of a frame as they were: as many as its header says, and not one more is made.
-    fn inflated(&self, content: &Bytes, length: usize) -> Result<Vec<u8>> {
-        let mut all = Vec::with_capacity(length.min(FRAME_MAX));
-        let limit = length as u64 + 1;
-        let read = match self.algorithm {
-            Algorithm::Zlib => ZlibDecoder::new(&content[..]).take(limit).read_to_end(&mut all),
-            Algorithm::Zstd => zstd::Decoder::new(&content[..])
-                .and_then(|decoder| decoder.take(limit).read_to_end(&mut all)),
-        };
-        match read {
-            Ok(read) if read == length => Ok(all),
-            Ok(_) => Err(Error::protocol("a compressed frame of another length than it says")),
-            Err(error) => Err(Error::protocol(format!("a compressed frame: {error}"))),
-        }
+        Frame::new(self.algorithm, length, before).map(Some)
     }
 
     /// Packets as frames.
@@ -152,7 +152,7 @@ mod tests {
                 let (mut to, mut out) = (Compressed::new(algorithm), BytesMut::new());
                 for piece in frames.chunks(1000) {
                     to.buffer().extend_from_slice(piece);
-                    while to.next_frame(&mut out).unwrap() {}
+                    while to.next_piece(&mut out).unwrap() {}
                 }
                 assert!(out == packets, "{algorithm:?} {length}");
             }
@@ -166,17 +166,39 @@ mod tests {
             let told = |change: &dyn Fn(&mut Vec<u8>)| {
                 let mut bytes = good.clone();
                 change(&mut bytes);
-                let mut to = Compressed::new(algorithm);
+                let (mut to, mut out) = (Compressed::new(algorithm), BytesMut::new());
                 to.buffer().extend_from_slice(&bytes);
-                to.next_frame(&mut BytesMut::new())
+                while to.next_piece(&mut out)? {}
+                Ok::<_, Error>((out.len(), to.is_empty()))
             };
-            assert!(told(&|_| ()).unwrap());
-            assert!(!told(&|bytes| bytes.truncate(bytes.len() - 1)).unwrap());
-            // out of sequence; longer and shorter than it says; no compressed bytes at all
+            assert_eq!(told(&|_| ()).unwrap(), (1000, true));
+            assert!(!told(&|bytes| bytes.truncate(bytes.len() - 1)).unwrap().1);
+            // out of sequence; longer and shorter than it says; no compressed bytes at all; cut; followed by more
             assert!(told(&|bytes| bytes[3] = 1).is_err());
             assert!(told(&|bytes| bytes[4] += 1).is_err());
             assert!(told(&|bytes| bytes[4] -= 1).is_err());
             assert!(told(&|bytes| bytes[HEADER..].fill(0xee)).is_err());
+            assert!(told(&|bytes| bytes[0] -= 1).is_err());
+            assert!(told(&|bytes| bytes[0] = 0).is_err());
+            assert!(
+                told(&|bytes| {
+                    bytes[0] += 1;
+                    bytes.push(0)
+                })
+                .is_err()
+            );
         }
+    }
+
+    /// A frame of zstd may ask for so much memory that nobody has it.
+    #[test]
+    fn a_window_of_zstd_has_a_limit() {
+        // magic number; a descriptor without a single segment; a window of 2^(10 + 31) bytes
+        let content = [0x28, 0xb5, 0x2f, 0xfd, 0, 31 << 3, 1, 0, 0];
+        let mut to = Compressed::new(Algorithm::Zstd);
+        to.buffer().extend_from_slice(&[content.len() as u8, 0, 0, 0, 9, 0, 0]);
+        to.buffer().extend_from_slice(&content);
+        let told = to.next_piece(&mut BytesMut::new()).unwrap_err().to_string();
+        assert!(told.contains("too much memory"), "{told}");
     }
 }

@@ -1,17 +1,16 @@
 //! A client's connection: login, commands in, answers out.
 
 mod login;
+mod stream;
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio_rustls::server::TlsStream;
+use bytes::{Bytes, BytesMut};
+use stream::Stream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::auth::Verifier;
 use crate::capability as cap;
@@ -68,6 +67,10 @@ impl Default for Ok {
 const BLOCK: usize = 64 << 10;
 /// Bytes that are read ahead while a statement runs.
 const READ_AHEAD: usize = 64 << 10;
+/// Room for what a client sends first: what a connection that waits keeps.
+const READ_FIRST: usize = 4 << 10;
+/// Room for what follows of a longer packet.
+const READ: usize = 64 << 10;
 
 /// A connection that is logged in.
 pub struct Connection<S> {
@@ -134,10 +137,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if let Some(compressed) = &mut self.compressed {
             compressed.reset_sequence();
         }
+        // while a client is silent nothing is kept of what it sent and was sent before
+        self.out = vec![];
+        let buffer = arriving(&mut self.compressed, &mut self.decoder);
+        if buffer.is_empty() {
+            *buffer = BytesMut::new();
+        }
         match self.read_packet().await? {
             Some(packet) => {
                 self.sequence = self.decoder.sequence();
-                command::parse(&packet).map(Some)
+                command::parse(packet).map(Some)
             }
             None => Ok(None),
         }
@@ -145,17 +154,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// The next packet; `None` at the end of the stream, if that is between packets.
     async fn read_packet(&mut self) -> Result<Option<Bytes>> {
+        let mut room = READ_FIRST;
         loop {
             if let Some(packet) = self.decoder.next_packet()? {
                 return Ok(Some(packet));
             }
             if let Some(compressed) = &mut self.compressed
-                && compressed.next_frame(self.decoder.buffer())?
+                && compressed.next_piece(self.decoder.buffer())?
             {
                 continue;
             }
             let read = if self.logged_in {
                 let buffer = arriving(&mut self.compressed, &mut self.decoder);
+                buffer.reserve(std::mem::replace(&mut room, READ));
                 self.stream.read_buf(buffer).await?
             } else {
                 // a client may send its first bytes of TLS behind the request for it: they are not ours to read
@@ -163,8 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 (&mut self.stream).take(missing).read_buf(self.decoder.buffer()).await?
             };
             if read == 0 {
-                let nothing_left = self.decoder.buffer().is_empty()
-                    && self.compressed.as_mut().is_none_or(|c| c.buffer().is_empty());
+                let nothing_left = self.decoder.is_empty()
+                    && self.compressed.as_ref().is_none_or(Compressed::is_empty);
                 return match nothing_left {
                     true => Ok(None),
                     false => Err(Error::protocol("the client left in the middle of a packet")),
@@ -260,17 +271,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Begins a result: its columns.
     pub async fn start_result(&mut self, columns: &[Column]) -> Result<()> {
         self.put(|out| put_lenenc(out, columns.len() as u64));
-        self.put_columns(columns);
-        self.flush_full().await
+        self.put_columns(columns).await
     }
 
-    fn put_columns(&mut self, columns: &[Column]) {
+    async fn put_columns(&mut self, columns: impl IntoIterator<Item = &Column>) -> Result<()> {
         for column in columns {
             self.put(|out| column.put(out));
+            self.flush_full().await?;
         }
         if !self.deprecate_eof() {
             self.put_eof(0, 0);
         }
+        Ok(())
     }
 
     /// Writes rows of a result. Waits for the client where it reads slowly; memory holds one block.
@@ -344,10 +356,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             out.extend_from_slice(&[0, 0, 0]);
         });
         if parameters > 0 {
-            self.put_columns(&vec![Column::parameter(); usize::from(parameters)]);
+            let parameter = Column::parameter();
+            self.put_columns(std::iter::repeat_n(&parameter, usize::from(parameters))).await?;
         }
         if count > 0 {
-            self.put_columns(&columns[..usize::from(count)]);
+            self.put_columns(&columns[..usize::from(count)]).await?;
         }
         self.flush().await
     }
@@ -357,7 +370,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 fn arriving<'a>(
     compressed: &'a mut Option<Compressed>,
     decoder: &'a mut Decoder,
-) -> &'a mut bytes::BytesMut {
+) -> &'a mut BytesMut {
     match compressed {
         Some(compressed) => compressed.buffer(),
         None => decoder.buffer(),
@@ -391,50 +404,4 @@ pub(crate) fn error_payload(error: &ServerError, capabilities: u32) -> Vec<u8> {
     }
     out.extend_from_slice(&error.message.as_bytes()[..end]);
     out
-}
-
-/// A stream that may have become TLS.
-enum Stream<S> {
-    Plain(S),
-    Tls(Box<TlsStream<S>>),
-    /// While it changes from one to the other.
-    Closed,
-}
-
-macro_rules! each {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Stream::Plain($stream) => $call,
-            Stream::Tls($stream) => $call,
-            Stream::Closed => Poll::Ready(Err(std::io::ErrorKind::NotConnected.into())),
-        }
-    };
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_read(context, buffer))
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write(context, bytes))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_flush(context))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_shutdown(context))
-    }
 }

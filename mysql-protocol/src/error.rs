@@ -26,6 +26,9 @@ pub enum Error {
     /// A text that is not UTF-8; the session goes on.
     #[error("Invalid utf8mb4 character string")]
     NotUtf8,
+    /// Long parameters of prepared statements beyond what the caller had room for; the session goes on.
+    #[error("long parameters beyond the limit")]
+    TooMuchLongData,
     /// The login was refused, and the client was told.
     #[error("login refused: {0}")]
     Refused(String),

@@ -6,9 +6,9 @@
 //! * [`capability`], [`greeting`], [`auth`]: the way to a session
 //! * [`command`], [`prepared`]: what a client asks
 //! * [`column`], [`value`]: Arrow columns and values as MySQL's
-//! * [`connection`]: all of it over a stream, with TLS from [`tls`]
+//! * [`connection`]: all of it over a stream, with TLS from [`tls`]; [`serve`]: a connection's life behind its login
 //!
-//! Everything but `connection` and `tls` is without I/O. Lengths are checked before they are allocated; nothing that a
+//! Everything but `connection`, `serve` and `tls` is without I/O. Lengths are checked before they are allocated; nothing that a
 //! client sends can panic.
 //!
 //! Absent on purpose: SQL, sessions, users, LOCAL INFILE.
@@ -25,13 +25,16 @@ mod error;
 pub mod greeting;
 pub mod packet;
 pub mod prepared;
+pub mod serve;
 pub mod tls;
 pub mod value;
 pub mod wire;
 
 pub use auth::Verifier;
+pub use bytes;
 pub use column::Column;
 pub use command::Command;
 pub use connection::{Accounts, Connection, Login, Ok, ServerOptions, accept, refuse};
 pub use error::{Error, Result, ServerError};
+pub use serve::{Answering, Service, serve};
 pub use value::RowFormat;

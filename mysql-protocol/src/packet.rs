@@ -9,22 +9,41 @@ use crate::{Error, Result};
 const HEADER: usize = 4;
 /// The longest payload of one frame.
 pub const FRAME_MAX: usize = 0xff_ffff;
+/// The longest payload that is left where it arrived. A longer one is gathered in memory of its own, so that no more than a piece
+/// of it is held twice.
+const IN_PLACE_MAX: usize = 64 << 10;
 
 /// Puts frames together to packets, whatever the pieces are in which bytes arrive.
 #[derive(Debug)]
 pub struct Decoder {
     buffer: BytesMut,
-    packet: BytesMut,
+    packet: Vec<u8>,
+    gathering: Option<Gathering>,
     sequence: u8,
     any_sequence: bool,
     max: usize,
 }
 
+/// A frame whose payload goes to the packet as it arrives.
+#[derive(Debug)]
+struct Gathering {
+    /// Bytes that are missing.
+    left: usize,
+    /// Whether the packet ends with it.
+    last: bool,
+}
+
 impl Decoder {
     /// A decoder that refuses packets of more than `max` bytes.
     pub fn new(max: usize) -> Self {
-        let (buffer, packet) = (BytesMut::new(), BytesMut::new());
-        Self { buffer, packet, sequence: 0, any_sequence: false, max }
+        Self {
+            buffer: BytesMut::new(),
+            packet: vec![],
+            gathering: None,
+            sequence: 0,
+            any_sequence: false,
+            max,
+        }
     }
 
     /// Changes the limit: it is small before a login.
@@ -57,8 +76,16 @@ impl Decoder {
         &mut self.buffer
     }
 
+    /// Whether nothing has arrived of a next packet.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && self.gathering.is_none() && self.packet.is_empty()
+    }
+
     /// How many bytes are missing of the present frame: reading no more leaves what follows it in the stream.
     pub fn missing(&self) -> usize {
+        if let Some(gathering) = &self.gathering {
+            return gathering.left;
+        }
         let Some(header) = self.buffer.first_chunk::<HEADER>() else {
             return HEADER - self.buffer.len();
         };
@@ -71,35 +98,58 @@ impl Decoder {
     /// `TooLarge` as soon as a header announces it; `Protocol` for a frame out of sequence.
     pub fn next_packet(&mut self) -> Result<Option<Bytes>> {
         loop {
-            let Some(header) = self.buffer.first_chunk::<HEADER>() else {
-                return Ok(None);
-            };
-            let length = length(header);
-            let sequence = header[3];
-            let bytes = self.packet.len() + length;
-            if bytes > self.max {
-                return Err(Error::TooLarge { bytes, max: self.max });
+            if let Some(gathering) = &mut self.gathering {
+                let arrived = gathering.left.min(self.buffer.len());
+                self.packet.extend_from_slice(&self.buffer[..arrived]);
+                self.buffer.advance(arrived);
+                gathering.left -= arrived;
+                if gathering.left > 0 {
+                    return Ok(None);
+                }
+                let last = gathering.last;
+                self.gathering = None;
+                if last {
+                    return Ok(Some(std::mem::take(&mut self.packet).into()));
+                }
             }
-            if sequence != self.sequence && !self.any_sequence {
-                return Err(Error::protocol(format!(
-                    "frame {sequence} arrived where {} was due",
-                    self.sequence
-                )));
-            }
-            if self.buffer.len() < HEADER + length {
+            let Some(length) = self.next_length()? else { return Ok(None) };
+            let in_place = self.packet.is_empty() && length <= IN_PLACE_MAX;
+            if in_place && self.buffer.len() < HEADER + length {
                 return Ok(None);
             }
             self.sequence = self.sequence.wrapping_add(1);
             self.buffer.advance(HEADER);
-            let payload = self.buffer.split_to(length);
-            if self.packet.is_empty() && length < FRAME_MAX {
-                return Ok(Some(payload.freeze()));
+            if in_place {
+                return Ok(Some(self.buffer.split_to(length).freeze()));
             }
-            self.packet.extend_from_slice(&payload);
-            if length < FRAME_MAX {
-                return Ok(Some(std::mem::take(&mut self.packet).freeze()));
-            }
+            self.gather(length);
         }
+    }
+
+    /// The length of the next frame, once its header is there.
+    fn next_length(&self) -> Result<Option<usize>> {
+        let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
+        let length = length(header);
+        let bytes = self.packet.len() + length;
+        if bytes > self.max {
+            return Err(Error::TooLarge { bytes, max: self.max });
+        }
+        if header[3] != self.sequence && !self.any_sequence {
+            let (got, due) = (header[3], self.sequence);
+            return Err(Error::protocol(format!("frame {got} arrived where {due} was due")));
+        }
+        Ok(Some(length))
+    }
+
+    /// Begins to gather a frame. Room is made at once, and for what may follow a full one too, since memory that grows is held
+    /// twice while it is copied; pages are taken as bytes arrive.
+    fn gather(&mut self, length: usize) {
+        let last = length < FRAME_MAX;
+        // two full frames are some bytes short of what is likely to be the limit
+        let follows = if last { 0 } else { FRAME_MAX + IN_PLACE_MAX };
+        let total = self.max.min(self.packet.len() + length + follows);
+        self.packet.reserve_exact(total - self.packet.len());
+        self.gathering = Some(Gathering { left: length, last });
     }
 }
 
@@ -191,5 +241,20 @@ mod tests {
         let mut decoder = Decoder::new(10);
         decoder.buffer().extend_from_slice(&[1, 0, 0, 7, 1]);
         assert!(matches!(decoder.next_packet(), Err(Error::Protocol(_))));
+    }
+
+    #[test]
+    fn a_long_packet_in_pieces_is_held_once() {
+        let payload: Vec<u8> = (0..FRAME_MAX + 5).map(|i| (i / 3) as u8).collect();
+        let mut decoder = Decoder::new(FRAME_MAX + 5);
+        let mut got = None;
+        for piece in frames(&payload).chunks(50_000) {
+            assert!(got.is_none());
+            decoder.buffer().extend_from_slice(piece);
+            got = decoder.next_packet().unwrap();
+            assert!(decoder.buffer.len() < HEADER && decoder.packet.capacity() <= FRAME_MAX + 5);
+        }
+        assert!(got.unwrap() == payload && decoder.is_empty());
+        assert_eq!(decoder.packet.capacity(), 0);
     }
 }

@@ -328,8 +328,12 @@ fn put_float(out: &mut Vec<u8>, value: impl std::fmt::Display + std::fmt::LowerE
 
 /// A number of `scale` fractional digits; up to 39 digits of an i128.
 fn put_decimal(out: &mut Vec<u8>, value: i128, scale: i8) {
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(value.unsigned_abs());
+    let (mut short, mut long) = (itoa::Buffer::new(), itoa::Buffer::new());
+    // most numbers are short, and long ones are divided by way of calls
+    let digits = match u64::try_from(value.unsigned_abs()) {
+        Ok(size) => short.format(size),
+        Err(_) => long.format(value.unsigned_abs()),
+    };
     if value < 0 {
         out.push(b'-');
     }

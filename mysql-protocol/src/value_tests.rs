@@ -76,18 +76,33 @@ fn numbers() {
     check(decimals.with_precision_and_scale(10, 2).unwrap(), &["123.45", "-0.05", "0.00", "1.00"]);
     let wide = Decimal128Array::from(vec![i128::from(i64::MAX) * 1000]);
     check(wide.with_precision_and_scale(38, 0).unwrap(), &["9223372036854775807000"]);
+    let edge = i128::from(u64::MAX);
+    let longest = Decimal128Array::from(vec![edge, edge + 1, -edge]);
+    check(
+        longest.with_precision_and_scale(38, 20).unwrap(),
+        &["0.18446744073709551615", "0.18446744073709551616", "-0.18446744073709551615"],
+    );
     check(BooleanArray::from(vec![true, false]), &["1", "0"]);
 }
 
 #[test]
 fn dates_and_times() {
     check(
-        Date32Array::from(vec![0, -1, 19_723, 11_016, -719_162]),
-        &["1970-01-01", "1969-12-31", "2024-01-01", "2000-02-29", "0001-01-01"],
+        Date32Array::from(vec![0, -1, 19_723, 11_016, -719_162, 2_932_896, 2_932_897, -719_529]),
+        &[
+            "1970-01-01",
+            "1969-12-31",
+            "2024-01-01",
+            "2000-02-29",
+            "0001-01-01",
+            "9999-12-31",
+            "10000-01-01",
+            "-0001-12-31",
+        ],
     );
     check(
-        Time64MicrosecondArray::from(vec![0, 86_399_999_999]),
-        &["00:00:00.000000", "23:59:59.999999"],
+        Time64MicrosecondArray::from(vec![0, 86_399_999_999, -3_600_000_001, 360_000_000_000]),
+        &["00:00:00.000000", "23:59:59.999999", "-01:00:00.000001", "100:00:00.000000"],
     );
     check(TimestampSecondArray::from(vec![0, -1]), &["1970-01-01 00:00:00", "1969-12-31 23:59:59"]);
     check(TimestampMillisecondArray::from(vec![1_700_000_000_123]), &["2023-11-14 22:13:20.123"]);

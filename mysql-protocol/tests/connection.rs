@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
-use mysql_protocol::prepared::parameters;
+use mysql_protocol::prepared::Bindings;
 use mysql_protocol::{
     Accounts, Column, Command, Connection, Error, Ok as OkPacket, RowFormat, ServerError,
     ServerOptions, Verifier, accept, command, greeting, packet, tls,
@@ -364,8 +364,9 @@ fn any_bytes_are_read_or_refused() {
         let _ = greeting::response(&bytes);
         let _ = greeting::change_user(&bytes, random.random());
         let _ = greeting::is_ssl_request(&bytes);
-        let _ = command::parse(&Bytes::from(bytes.clone()));
-        let _ = parameters(&bytes, random.random_range(0..20), &mut vec![], |_| None);
+        let _ = command::parse(Bytes::from(bytes.clone()));
+        let payload = Bytes::from(bytes.clone());
+        let _ = Bindings::default().bind(&payload, random.random_range(0..20));
         let mut decoder = packet::Decoder::new(1 << 16);
         decoder.buffer().extend_from_slice(&bytes);
         while let Ok(Some(_)) = decoder.next_packet() {}

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mysql_protocol::capability::{STATUS_AUTOCOMMIT, STATUS_IN_TRANSACTION};
 use mysql_protocol::{
-    Column, Command, Connection, Login, Ok as OkPacket, ServerError, ServerOptions,
+    Answering, Column, Command, Connection, Login, Ok as OkPacket, ServerError, ServerOptions,
+    Service,
 };
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -81,35 +82,7 @@ pub(super) struct Client {
 impl Client {
     async fn run(&mut self, login: Login, stop: CancellationToken) -> Result<(), Gone> {
         self.begin(login.database).await?;
-        loop {
-            let seconds = u64::try_from(self.session.variables.int("wait_timeout")).unwrap_or(0);
-            let idle = Duration::from_secs(seconds.max(1));
-            let command = tokio::select! {
-                () = stop.cancelled() => return Err(Gone),
-                command = tokio::time::timeout(idle, self.connection.read_command()) => command,
-            };
-            match command {
-                Err(_) | Ok(Ok(None)) => return Ok(()),
-                Ok(Ok(Some(Command::Quit))) => return Ok(()),
-                Ok(Ok(Some(command))) => self.answer(command).await?,
-                Ok(Err(mysql_protocol::Error::Command(what))) => {
-                    let error =
-                        ServerError::new(1835, b"HY000", format!("Malformed packet: {what}"));
-                    self.connection.error(&error).await?;
-                }
-                Ok(Err(error @ mysql_protocol::Error::NotUtf8)) => {
-                    let error = ServerError::new(1300, b"HY000", error.to_string());
-                    self.connection.error(&error).await?;
-                }
-                Ok(Err(mysql_protocol::Error::TooLarge { bytes, max })) => {
-                    let told =
-                        format!("Got a packet bigger than 'max_allowed_packet': {bytes} > {max}");
-                    self.connection.error(&ServerError::new(1153, b"08S01", told)).await?;
-                    return Err(Gone);
-                }
-                Ok(Err(error)) => return Err(error.into()),
-            }
-        }
+        mysql_protocol::serve(self, stop.cancelled()).await
     }
 
     /// Answers a login: OK, or an error where its database is unknown.
@@ -136,7 +109,7 @@ impl Client {
         settings::use_database(&self.frontend, &mut self.session, vec![name.to_string()]).await
     }
 
-    async fn answer(&mut self, command: Command) -> Result<(), Gone> {
+    async fn answer_command(&mut self, command: Command) -> Result<(), Gone> {
         match command {
             Command::Query(sql) => self.query(&sql).await,
             Command::Ping => self.ok(0).await,
@@ -158,7 +131,8 @@ impl Client {
             Command::Fetch { statement, rows } => self.fetch(statement, rows).await,
             Command::FieldList(table, pattern) => self.field_list(&table, pattern).await,
             Command::SendLongData { statement, parameter, data } => {
-                self.prepared.long_data(statement, parameter, &data);
+                let max = self.frontend.config().frontend.long_parameter_bytes_max;
+                self.prepared.long_data(statement, parameter, &data, max);
                 Ok(())
             }
             Command::CloseStatement(statement) => {
@@ -258,6 +232,24 @@ impl Client {
         self.session = Session::new(self.session.id, login.user, host);
         self.session.variables = self.frontend.variables();
         self.begin(login.database).await
+    }
+}
+
+impl Service for Client {
+    type Stream = TcpStream;
+    type Gone = Gone;
+
+    fn connection(&mut self) -> &mut Connection<TcpStream> {
+        &mut self.connection
+    }
+
+    fn idle_max(&self) -> Duration {
+        let seconds = u64::try_from(self.session.variables.int("wait_timeout")).unwrap_or(0);
+        Duration::from_secs(seconds.max(1))
+    }
+
+    fn answer(&mut self, command: Command) -> Answering<'_, Gone> {
+        Box::pin(self.answer_command(command))
     }
 }
 

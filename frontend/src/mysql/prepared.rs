@@ -4,16 +4,14 @@ use std::collections::HashMap;
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
-use mysql_protocol::prepared::{BoundType, Parameter, parameters};
+use mysql_protocol::bytes::Bytes;
+use mysql_protocol::prepared::{Bindings, Parameter};
 
 use crate::query::parse;
 use crate::query::statement::Statement;
 use crate::query::tokens;
 use crate::session::process_list::INFO_BYTES_MAX;
 use crate::{Error, Result};
-
-/// Bytes of the long parameters of one statement.
-const LONG_DATA_MAX: usize = 16 << 20;
 
 /// The statements that a connection has prepared.
 #[derive(Debug, Default)]
@@ -28,11 +26,8 @@ struct Prepared {
     /// What is shown of it while it runs.
     shown: String,
     tokens: Vec<TokenWithSpan>,
-    parameters: usize,
-    types: Vec<BoundType>,
-    long: HashMap<usize, Vec<u8>>,
-    /// A piece of a long parameter that was too much: told when the statement is run.
-    long_error: Option<Error>,
+    parameters: u16,
+    bindings: Bindings,
 }
 
 impl PreparedStatements {
@@ -54,54 +49,43 @@ impl PreparedStatements {
         let count = u16::try_from(parameters)
             .map_err(|_| Error::TooLarge("more than 65535 parameters".into()))?;
         // what SHOW takes a parameter for is a pattern
-        let any = if shows(&tokens) { Parameter::Bytes(vec![]) } else { Parameter::Null };
+        let any = if shows(&tokens) { Parameter::Bytes(Bytes::new()) } else { Parameter::Null };
         let nulls = vec![any; parameters];
         let statement = parse::statement(&bind(&tokens, &nulls)?)?;
         self.last = self.last.wrapping_add(1);
         let prepared = Prepared {
             shown: shown(sql),
             tokens,
-            parameters,
-            types: vec![],
-            long: HashMap::new(),
-            long_error: None,
+            parameters: count,
+            bindings: Bindings::default(),
         };
         self.statements.insert(self.last, prepared);
         Ok((self.last, count, statement))
     }
 
     /// A statement with the parameters of an execution.
-    pub fn bind(&mut self, id: u32, payload: &[u8]) -> Result<Statement> {
+    pub fn bind(&mut self, id: u32, payload: &Bytes) -> Result<Statement> {
         let prepared = self.get(id)?;
-        if let Some(error) = prepared.long_error.take() {
-            prepared.long.clear();
-            return Err(error);
-        }
-        let long = std::mem::take(&mut prepared.long);
-        let values = parameters(payload, prepared.parameters, &mut prepared.types, |i| {
-            long.get(&i).cloned()
-        });
-        let values = values.map_err(|e| Error::Invalid(format!("parameters: {e}")))?;
+        let values = prepared.bindings.bind(payload, prepared.parameters).map_err(|e| match e {
+            mysql_protocol::Error::TooMuchLongData => Error::TooLarge(
+                "long parameters of one connection (frontend.long_parameter_bytes_max)".into(),
+            ),
+            e => Error::Invalid(format!("parameters: {e}")),
+        })?;
         parse::statement(&bind(&prepared.tokens, &values)?)
     }
 
-    /// Takes a piece of a long parameter. There is no answer to it.
-    pub fn long_data(&mut self, id: u32, parameter: u16, data: &[u8]) {
-        let Ok(prepared) = self.get(id) else { return };
-        let held: usize = prepared.long.values().map(Vec::len).sum();
-        if held + data.len() > LONG_DATA_MAX {
-            let told = format!("long parameters of more than {LONG_DATA_MAX} bytes");
-            prepared.long_error = Some(Error::TooLarge(told));
-            return;
+    /// Takes a piece of a long parameter; all statements together keep `max` bytes of them. There is no answer to it.
+    pub fn long_data(&mut self, id: u32, parameter: u16, data: &[u8], max: usize) {
+        let held: usize = self.statements.values().map(|p| p.bindings.long_bytes()).sum();
+        if let Ok(prepared) = self.get(id) {
+            prepared.bindings.push_long(parameter, data, max.saturating_sub(held));
         }
-        prepared.long.entry(usize::from(parameter)).or_default().extend_from_slice(data);
     }
 
     /// Forgets the long parameters of a statement.
     pub fn reset(&mut self, id: u32) -> Result<()> {
-        let prepared = self.get(id)?;
-        prepared.long.clear();
-        prepared.long_error = None;
+        self.get(id)?.bindings.reset();
         Ok(())
     }
 
@@ -233,7 +217,7 @@ mod tests {
     fn bound(sql: &str, payload: &[u8]) -> String {
         let mut all = PreparedStatements::default();
         let (id, ..) = all.prepare(sql, 10).unwrap();
-        match all.bind(id, payload).unwrap() {
+        match all.bind(id, &Bytes::copy_from_slice(payload)).unwrap() {
             Statement::Query(query) => query.to_string(),
             other => panic!("{other:?}"),
         }
@@ -273,10 +257,14 @@ mod tests {
         let (id, parameters, _) = all.prepare("SELECT ?, ?", 1).unwrap();
         assert_eq!(parameters, 2);
         assert!(matches!(all.prepare("SELECT 1", 1), Err(Error::TooLarge(_))));
-        all.long_data(id, 0, &vec![0; LONG_DATA_MAX + 1]);
-        assert!(matches!(all.bind(id, &[]), Err(Error::TooLarge(_))));
+        let (other, ..) = all.prepare("SELECT ?", 2).unwrap();
+        // the room is that of all statements
+        all.long_data(other, 0, &[0; 60], 100);
+        all.long_data(id, 0, &[0; 41], 100);
+        let told = all.bind(id, &Bytes::new()).unwrap_err();
+        assert!(told.to_string().contains("long_parameter_bytes_max"), "{told}");
         all.close(id);
-        assert_eq!(all.bind(id, &[]), Err(Error::UnknownStatement(id)));
-        assert_eq!(all.prepare(" ", 1).unwrap_err(), Error::Empty);
+        assert_eq!(all.bind(id, &Bytes::new()), Err(Error::UnknownStatement(id)));
+        assert_eq!(all.prepare(" ", 2).unwrap_err(), Error::Empty);
     }
 }

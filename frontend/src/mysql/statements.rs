@@ -5,6 +5,7 @@ use std::time::Duration;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema};
 use futures::{FutureExt, StreamExt};
+use mysql_protocol::bytes::Bytes;
 use mysql_protocol::capability::STATUS_MORE_RESULTS;
 use mysql_protocol::command::CURSOR_READ_ONLY;
 use mysql_protocol::{Column, RowFormat};
@@ -195,7 +196,7 @@ impl Client {
         &mut self,
         id: u32,
         flags: u8,
-        parameters: &[u8],
+        parameters: &Bytes,
     ) -> Result<(), Gone> {
         self.cursors.close(id);
         let bound = self.prepared.bind(id, parameters);

@@ -88,7 +88,7 @@ const VARIABLES: &[(&str, Kind, Initial)] = &[
     ("log_bin", Fixed, Int(0)),
     ("lower_case_file_system", Fixed, Int(0)),
     ("lower_case_table_names", Fixed, Int(0)),
-    ("max_allowed_packet", Fixed, Int(67_108_864)),
+    ("max_allowed_packet", Fixed, Int(33_554_432)),
     ("max_connections", Fixed, Int(1024)),
     ("max_error_count", Fixed, Int(WARNINGS_MAX as i64)),
     ("max_execution_time", Live, Int(0)),

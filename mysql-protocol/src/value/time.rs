@@ -55,16 +55,23 @@ fn put_padded(out: &mut Vec<u8>, value: u64, width: usize) {
     out.extend_from_slice(digits);
 }
 
+/// The two digits of a number below 100.
+fn two(value: u8) -> [u8; 2] {
+    [b'0' + value / 10, b'0' + value % 10]
+}
+
 pub(super) fn put_date(out: &mut Vec<u8>, days: i64) {
     let (year, month, day) = civil(days);
+    let ([c, d], [e, f]) = (two(month), two(day));
+    if let Ok(year @ 0..=9999) = u16::try_from(year) {
+        let ([a, b], [y, z]) = (two((year / 100) as u8), two((year % 100) as u8));
+        return out.extend_from_slice(&[a, b, y, z, b'-', c, d, b'-', e, f]);
+    }
     if year < 0 {
         out.push(b'-');
     }
     put_padded(out, year.unsigned_abs(), 4);
-    out.push(b'-');
-    put_padded(out, month.into(), 2);
-    out.push(b'-');
-    put_padded(out, day.into(), 2);
+    out.extend_from_slice(&[b'-', c, d, b'-', e, f]);
 }
 
 /// `[-]HH:MM:SS[.ffffff]`; hours may have more than two digits.
@@ -76,9 +83,8 @@ pub(super) fn put_time(out: &mut Vec<u8>, micros: i64, digits: u8) {
     let seconds = micros / 1_000_000;
     put_padded(out, seconds / 3600, 2);
     out.push(b':');
-    put_padded(out, seconds / 60 % 60, 2);
-    out.push(b':');
-    put_padded(out, seconds % 60, 2);
+    let ([a, b], [c, d]) = (two((seconds / 60 % 60) as u8), two((seconds % 60) as u8));
+    out.extend_from_slice(&[a, b, b':', c, d]);
     if digits > 0 {
         out.push(b'.');
         let cut = 10u64.pow(6 - u32::from(digits.min(6)));
