@@ -86,7 +86,7 @@ fn one(call: &Call, f: fn(f64) -> f64) -> Result<ArrayRef> {
     let values = call.doubles(0)?;
     let overflows = |v: f64| v.is_finite() && f(v).is_infinite();
     if values.iter().flatten().any(overflows) {
-        return exec_err!("DOUBLE value is out of range in '{}'", call.name);
+        return Err(out_of_range("DOUBLE", call.name));
     }
     call.give_doubles(|row| Some(f(values.at(row)?)))
 }
@@ -203,7 +203,7 @@ fn rounded(call: &Call, nearest: bool) -> Result<ArrayRef> {
                     if nearest { rescale(value, from, digits) } else { cut(value, from, digits) };
                 match cut.and_then(|cut| rescale(cut, digits, scale)) {
                     Some(value) if value.unsigned_abs() < limit => Ok(Some(value)),
-                    _ => exec_err!("DECIMAL value is out of range in '{}'", call.name),
+                    _ => Err(out_of_range("DECIMAL", call.name)),
                 }
             };
             let values = (0..call.rows).map(each).collect::<Result<Decimal128Array>>()?;

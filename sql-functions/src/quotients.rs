@@ -12,9 +12,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Decimal128Array};
 use arrow::datatypes::{DataType, i256};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, exec_datafusion_err, plan_err};
+use datafusion::common::{DFSchema, plan_err};
 use datafusion::config::ConfigOptions;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, Case};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -23,7 +23,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::casts::rescale;
-use crate::function::{Call, Definition, Planned, Returns};
+use crate::function::{Call, Definition, Planned, Returns, out_of_range};
 use crate::operators::arithmetic::{decimals, digits};
 use crate::settle::visible;
 use crate::udf;
@@ -361,10 +361,6 @@ fn scale(planned: &Planned, argument: usize) -> Result<i8> {
     }
 }
 
-fn out_of_range(operator: &str) -> DataFusionError {
-    exec_datafusion_err!("DECIMAL value is out of range in '{operator}'")
-}
-
 /// Cut, not rounded: it is rounded once, when it is shown.
 fn divide_on(call: &Call) -> Result<ArrayRef> {
     let (left, right) = (decimals(&call.array(0)?)?, decimals(&call.array(1)?)?);
@@ -419,13 +415,13 @@ fn decimals_of(
     each: impl Fn(i8, usize) -> Option<Option<i128>>,
 ) -> Result<ArrayRef> {
     let DataType::Decimal128(precision, scale) = call.returns else {
-        return Err(out_of_range(operator));
+        return Err(out_of_range("DECIMAL", operator));
     };
     let limit = 10u128.pow(precision.into());
     let value = |row: usize| {
-        let value = each(scale, row).ok_or_else(|| out_of_range(operator))?;
+        let value = each(scale, row).ok_or_else(|| out_of_range("DECIMAL", operator))?;
         match value {
-            Some(value) if value.unsigned_abs() >= limit => Err(out_of_range(operator)),
+            Some(value) if value.unsigned_abs() >= limit => Err(out_of_range("DECIMAL", operator)),
             value => Ok(value),
         }
     };
