@@ -26,7 +26,11 @@ impl InformationSchema {
             }
             Rows::Tables => {
                 let tables = self.tables(wanted).await?;
-                tables.iter().map(|(database, name)| described::table(database, name)).collect()
+                tables.iter().map(|(database, table)| described::table(database, table)).collect()
+            }
+            Rows::Views => {
+                let views = self.views(wanted).await?;
+                views.iter().map(|(database, view)| described::view(database, view)).collect()
             }
             Rows::Described => self.of_columns(table.name, wanted).await?,
         })
@@ -48,7 +52,10 @@ impl InformationSchema {
             "statistics" => each(described::statistics),
             "key_column_usage" => each(described::key_column_usage),
             "table_constraints" => each(described::table_constraints),
-            _ => tables.iter().map(described::tables_config).collect(),
+            _ => {
+                let tables = tables.iter().filter(|table| table.view.is_none());
+                tables.map(described::tables_config).collect()
+            }
         })
     }
 }

@@ -25,7 +25,7 @@ pub struct PreparedStatements {
 /// One prepared statement.
 #[derive(Debug)]
 struct Prepared {
-    /// What is shown of it while it runs.
+    /// What is shown of it while it runs: all of it, or its first bytes.
     shown: String,
     tokens: Vec<TokenWithSpan>,
     parameters: usize,
@@ -56,7 +56,7 @@ impl PreparedStatements {
         // what SHOW takes a parameter for is a pattern
         let any = if shows(&tokens) { Parameter::Bytes(vec![]) } else { Parameter::Null };
         let nulls = vec![any; parameters];
-        let statement = parse::statement(&bind(&tokens, &nulls)?)?;
+        let statement = parse::statement(sql, &bind(&tokens, &nulls)?)?;
         self.last = self.last.wrapping_add(1);
         let prepared = Prepared {
             shown: shown(sql),
@@ -82,7 +82,7 @@ impl PreparedStatements {
             long.get(&i).cloned()
         });
         let values = values.map_err(|e| Error::Invalid(format!("parameters: {e}")))?;
-        parse::statement(&bind(&prepared.tokens, &values)?)
+        parse::statement(&prepared.shown, &bind(&prepared.tokens, &values)?)
     }
 
     /// Takes a piece of a long parameter. There is no answer to it.

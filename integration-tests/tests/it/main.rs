@@ -24,3 +24,4 @@ mod stream_faults;
 mod tidy;
 mod types;
 mod union_read;
+mod views;
