@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 
+mod bi;
 mod block_cache;
 mod checker;
 mod clients;
