@@ -2,13 +2,14 @@
 
 export CARGO_TERM_COLOR ?= auto
 SECONDS ?=
+SCREENSHOT ?=
 TESTS ?=
 MINUTES ?= 30
 # workspaces beside the main one
 OTHERS := simulation fuzz bench bench/lake integration-tests/clients/rust
 
 .DEFAULT_GOAL := help
-.PHONY: help demo chaos test test-clients test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
+.PHONY: help demo chaos test test-clients test-bi test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients setup-bi
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,6 +31,10 @@ test-clients: setup-lab ## the matrix of all MySQL clients, those too that are c
 	@integration-tests/clients/setup.sh heavy
 	cargo build --workspace
 	cargo test -p integration-tests --test it -- --include-ignored clients::
+
+test-bi: setup-lab setup-bi ## dbt and Apache Superset at work, with a chart that a browser draws (SCREENSHOT=file keeps it)
+	cargo build --workspace
+	$(if $(SCREENSHOT),MILLRACE_BI_SCREENSHOT=$(abspath $(SCREENSHOT))) cargo test -p integration-tests --test it -- --include-ignored bi::
 
 test-unit: ## the tests that need no cluster
 	cargo test --workspace --exclude integration-tests $(TESTS)
@@ -80,3 +85,6 @@ setup-lab: ## Java, Maven and the jars of the real cluster
 
 setup-clients: ## the MySQL clients that the tests use
 	@integration-tests/clients/setup.sh
+
+setup-bi: ## dbt, Apache Superset and Chromium
+	@integration-tests/bi/setup.sh

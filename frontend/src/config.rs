@@ -83,6 +83,14 @@ pub struct FrontendSection {
     pub cursors_max: usize,
     /// Tables whose columns one query of `information_schema` may read.
     pub information_schema_tables_max: usize,
+    /// Views that are kept.
+    pub views_max: usize,
+    /// The longest text of a view, bytes.
+    pub view_text_bytes_max: usize,
+    /// How deep views may be made of views.
+    pub view_depth_max: usize,
+    /// Operators in the plan of one view, those of the views in it included.
+    pub view_plan_nodes_max: usize,
     /// Lists of the lake's files kept for later statements, bytes.
     pub lake_plan_cache_bytes_max: usize,
     /// How often a statement whose backend or read point was lost before its first row is begun again.
@@ -106,6 +114,10 @@ impl Default for FrontendSection {
             long_parameter_bytes_max: 8 << 20,
             cursors_max: 16,
             information_schema_tables_max: 10_000,
+            views_max: 10_000,
+            view_text_bytes_max: 64 << 10,
+            view_depth_max: 16,
+            view_plan_nodes_max: 10_000,
             lake_plan_cache_bytes_max: 256 << 20,
             statement_retries_max: 2,
             answer_held_bytes_max: 4 << 20,

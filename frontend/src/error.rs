@@ -31,6 +31,12 @@ pub enum Error {
     /// A table that does not exist.
     #[error("{0}")]
     UnknownTable(String),
+    /// A table or view of that name exists already.
+    #[error("Table '{0}' already exists")]
+    TableExists(String),
+    /// A view that does not fit what it reads any more, or contains itself.
+    #[error("{0}")]
+    BrokenView(String),
     /// A table where a view is wanted.
     #[error("{0}")]
     NoView(String),

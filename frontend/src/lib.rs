@@ -6,7 +6,7 @@
 //! * [`query`]: the pipeline of a statement; `query::run` tells the story
 //! * [`information_schema`]: what there is, in tables
 //! * [`read_points`]: where a query has read, for whoever doubts its answer
-//! * [`catalog`]: the catalogs that users created
+//! * [`catalog`]: the catalogs and views that users created
 //! * [`cluster`]: which backends there are
 //!
 //! Absent on purpose: operators over users' data, which run on backends alone, and any knowledge of how a lake or a log is read.
@@ -136,6 +136,7 @@ impl Running {
             catalogs: Arc::clone(&catalogs),
             processes: Arc::clone(&processes),
             tables_max: config.frontend.information_schema_tables_max,
+            views: (&config.frontend).into(),
         };
         let planner = Planner::new(sources, &config.frontend)?;
         let backends = Backends::watch(config.frontend.backends.clone()).await;

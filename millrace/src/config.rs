@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where catalogs and spilled data are kept.
+    /// Where catalogs, views and spilled data are kept.
     pub data_dir: PathBuf,
     /// `[log]`.
     pub log: Log,

@@ -1,4 +1,4 @@
-//! The catalogs that users created.
+//! The catalogs and views that users created.
 //!
 //! * [`store`]: where they are kept
 //!
@@ -16,6 +16,7 @@ use union_read::source::Connections;
 
 pub use store::Definition;
 use store::Store;
+pub use store::views::{IN_QUERY, View, ViewName};
 
 use crate::{Error, Result};
 
@@ -104,7 +105,35 @@ impl Catalogs {
         Err(Error::Exists(format!("Catalog '{}' already exists", definition.name)))
     }
 
-    /// `DROP CATALOG`. Statements that run over it end as they would have.
+    /// One view.
+    pub fn view(&self, at: &ViewName) -> Result<Option<View>> {
+        self.store.view(at)
+    }
+
+    /// The views of a database, by name.
+    pub fn views(&self, catalog: &str, database: &str) -> Result<Vec<View>> {
+        self.store.views(catalog, database)
+    }
+
+    /// The names of the views of a database, sorted.
+    pub fn view_names(&self, catalog: &str, database: &str) -> Result<Vec<String>> {
+        self.store.view_names(catalog, database)
+    }
+
+    /// Keeps a view, one of `max` at the most; `false` when there is one of its name that it does not replace.
+    ///
+    /// # Errors
+    /// `TooLarge` where there are too many.
+    pub fn keep_view(&self, view: &View, replaces: bool, max: usize) -> Result<bool> {
+        self.store.keep_view(view, replaces, max)
+    }
+
+    /// Forgets a view; `false` when there is none.
+    pub fn remove_view(&self, at: &ViewName) -> Result<bool> {
+        self.store.remove_view(at)
+    }
+
+    /// `DROP CATALOG`, with its views. Statements that run over it end as they would have.
     pub fn remove(&self, name: &str, if_exists: bool) -> Result<()> {
         if name == DEFAULT_CATALOG {
             return Err(Error::Unsupported(format!("Catalog '{name}' cannot be dropped")));

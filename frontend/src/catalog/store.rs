@@ -1,4 +1,6 @@
-//! Catalogs on disk: one SQLite file in `data_dir`, so that they survive a restart.
+//! Catalogs and [`views`] on disk: one SQLite file in `data_dir`, so that they survive a restart.
+
+pub mod views;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,8 +32,10 @@ const SCHEMA: &str = "
         name TEXT PRIMARY KEY NOT NULL,
         comment TEXT,
         properties TEXT NOT NULL
-    ) STRICT;
-    PRAGMA user_version = 1;";
+    ) STRICT;";
+
+/// What this server writes: 1 had no views.
+const VERSION: i64 = 2;
 
 impl Store {
     /// Opens the file in `data_dir`, creating both where they are missing.
@@ -49,10 +53,12 @@ impl Store {
         let version: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(|e| failed(&e))?;
-        if version > 1 {
+        if version > VERSION {
             return Err(failed(&format!("its version {version} is newer than this server's")));
         }
         connection.execute_batch(SCHEMA).map_err(|e| failed(&e))?;
+        connection.execute_batch(views::SCHEMA).map_err(|e| failed(&e))?;
+        connection.pragma_update(None, "user_version", VERSION).map_err(|e| failed(&e))?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 
@@ -90,13 +96,14 @@ impl Store {
         Ok(inserted == 1)
     }
 
-    /// Forgets a catalog; `false` when there is none.
+    /// Forgets a catalog and its views; `false` when there is none.
     pub fn remove(&self, name: &str) -> Result<bool> {
-        let removed = self
-            .connection
-            .lock()
-            .execute("DELETE FROM catalogs WHERE name = ?1", [name])
-            .map_err(broken)?;
+        let mut connection = self.connection.lock();
+        let transaction = connection.transaction().map_err(broken)?;
+        let removed =
+            transaction.execute("DELETE FROM catalogs WHERE name = ?1", [name]).map_err(broken)?;
+        transaction.execute("DELETE FROM views WHERE catalog = ?1", [name]).map_err(broken)?;
+        transaction.commit().map_err(broken)?;
         Ok(removed == 1)
     }
 }

@@ -61,9 +61,11 @@ pub enum Rows {
     None,
     /// One for each database.
     Databases,
-    /// One for each table, of which no more than the name is read.
+    /// One for each table and view, of which no more than the name is read.
     Tables,
-    /// Some for each table, from its columns and keys.
+    /// One for each view.
+    Views,
+    /// Some for each table and view, from its columns and keys.
     Described,
     /// From the server itself.
     Server,
@@ -315,7 +317,7 @@ pub const DEFINITIONS: &[Definition] = &[
     table("user_privileges", Rows::Server, "GRANTEE TABLE_CATALOG PRIVILEGE_TYPE IS_GRANTABLE"),
     table(
         "views",
-        Rows::None,
+        Rows::Views,
         "TABLE_CATALOG TABLE_SCHEMA TABLE_NAME VIEW_DEFINITION CHECK_OPTION IS_UPDATABLE DEFINER SECURITY_TYPE CHARACTER_SET_CLIENT COLLATION_CONNECTION",
     ),
 ];

@@ -7,11 +7,15 @@ use union_read::columns::{COMMENT, PRECISION};
 use super::NAME;
 use super::charset::{CHARSET, COLLATION};
 use super::definition::{Cell, DEFINITIONS, Row};
-use super::objects::{Database, Described};
-use crate::catalog::masked;
+use super::objects::{Database, Described, Listed};
+use crate::catalog::{View, masked};
 
 /// What MySQL calls the catalog of everything; ours are in the names of databases.
 const DEF: &str = "def";
+/// What a table is called, and what a view is.
+pub const BASE_TABLE: &str = "BASE TABLE";
+/// See [`BASE_TABLE`].
+pub const VIEW: &str = "VIEW";
 /// The engine of all tables, as `SHOW ENGINES` names it.
 pub const ENGINE: &str = "MILLRACE";
 /// Characters of the longest text, as results say it too.
@@ -30,13 +34,18 @@ pub fn schema(database: &Database) -> Row {
 }
 
 /// A row of `tables`.
-pub fn table(database: &Database, name: &str) -> Row {
-    let ours = !database.is_information_schema();
+pub fn table(database: &Database, table: &Listed) -> Row {
+    let ours = !database.is_information_schema() && !table.is_view;
+    let kind = match table.is_view {
+        true => VIEW,
+        false if ours => BASE_TABLE,
+        false => "SYSTEM VIEW",
+    };
     let mut row: Row = vec![
         DEF.into(),
         database.shown.clone().into(),
-        name.into(),
-        if ours { "BASE TABLE" } else { "SYSTEM VIEW" }.into(),
+        table.name.as_str().into(),
+        kind.into(),
         ours.then_some(ENGINE).into(),
     ];
     row.resize(17, Cell::Null);
@@ -44,18 +53,41 @@ pub fn table(database: &Database, name: &str) -> Row {
         ours.then_some(COLLATION).into(),
         Cell::Null,
         Cell::Null,
-        Cell::Text(String::new()),
+        if table.is_view { VIEW } else { "" }.into(),
     ]);
     row
 }
 
 /// The row of `partitions` that MySQL gives a table without partitions. Those here have no bounds that were declared: every value of the
 /// keys is one, and `t$partitions` tells of them.
-pub fn partition(database: &Database, name: &str) -> Row {
-    let mut row: Row = vec![DEF.into(), database.shown.clone().into(), name.into()];
+pub fn partition(database: &Database, table: &Listed) -> Row {
+    let mut row: Row =
+        vec![DEF.into(), database.shown.clone().into(), table.name.as_str().into()];
     row.resize(22, Cell::Null);
     row.extend([Cell::Text(String::new()), Cell::Text(String::new())]);
     row
+}
+
+/// A row of `views`.
+pub fn view(database: &str, view: &View) -> Row {
+    vec![
+        DEF.into(),
+        database.into(),
+        view.name.name.as_str().into(),
+        view.text.as_str().into(),
+        "NONE".into(),
+        "NO".into(),
+        "root@%".into(),
+        // what a view reads is read by who asks it
+        "INVOKER".into(),
+        CHARSET.into(),
+        COLLATION.into(),
+    ]
+}
+
+/// The type of a column of results in MySQL's words, such as `decimal(10,2)`.
+pub fn column_type(field: &Field) -> String {
+    Shape::of(field).column_type
 }
 
 /// Rows of `columns`.

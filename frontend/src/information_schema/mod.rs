@@ -2,7 +2,7 @@
 //!
 //! * [`definition`]: the tables and their columns
 //! * [`wanted`]: what a query wants of them, so that no more is asked of a catalog
-//! * [`objects`]: databases and tables of catalogs, read when they are wanted
+//! * [`objects`]: databases, tables and views of catalogs, read when they are wanted
 //! * [`described`], [`server`], [`charset`]: the rows
 //! * [`view`]: all of it as tables of DataFusion
 //!
@@ -21,6 +21,7 @@ pub mod wanted;
 use std::sync::Arc;
 
 use crate::catalog::Catalogs;
+use crate::config::FrontendSection;
 use crate::session::Session;
 use crate::session::process_list::ProcessList;
 
@@ -41,6 +42,32 @@ pub struct Sources {
     pub processes: Arc<ProcessList>,
     /// Tables that one query may read the columns of.
     pub tables_max: usize,
+    /// What views may be.
+    pub views: ViewLimits,
+}
+
+/// What views may be; each has its name in the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct ViewLimits {
+    /// How many are kept.
+    pub views_max: usize,
+    /// Bytes of one text.
+    pub text_bytes_max: usize,
+    /// Views of views.
+    pub depth_max: usize,
+    /// Operators in the plan of one, with those of the views in it.
+    pub plan_nodes_max: usize,
+}
+
+impl From<&FrontendSection> for ViewLimits {
+    fn from(section: &FrontendSection) -> Self {
+        Self {
+            views_max: section.views_max,
+            text_bytes_max: section.view_text_bytes_max,
+            depth_max: section.view_depth_max,
+            plan_nodes_max: section.view_plan_nodes_max,
+        }
+    }
 }
 
 /// `information_schema` of one catalog for one statement of a session.

@@ -1,14 +1,16 @@
-//! Databases and tables of catalogs, read when a query wants them.
+//! Databases, tables and views of catalogs, read when a query wants them.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use union_read::catalog::{Catalog, Description, Points};
+use union_read::columns::Columns;
 
 use super::definition::DEFINITIONS;
 use super::wanted::{Names, Wanted};
 use super::{InformationSchema, NAME, Sources, is_name};
-use crate::catalog::DEFAULT_CATALOG;
+use crate::catalog::{Catalogs, DEFAULT_CATALOG, View, ViewName};
 use crate::session::warnings::Warning;
 use crate::{Error, Result};
 
@@ -22,7 +24,36 @@ pub struct Database {
     pub shown: String,
     name: String,
     /// Its catalog; `None`: this is `information_schema`, or a database of the default catalog.
-    catalog: Option<Catalog>,
+    catalog: Option<Named>,
+}
+
+/// A catalog, with its name and the views that are kept.
+#[derive(Debug, Clone)]
+struct Named {
+    name: String,
+    catalog: Catalog,
+    catalogs: Arc<Catalogs>,
+}
+
+/// The name of a table or view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a view.
+    pub is_view: bool,
+}
+
+/// The tables and views of a database, by name. What is both is listed as the view, which says so when it is read.
+pub fn listed(tables: Vec<String>, views: Vec<String>) -> Vec<Listed> {
+    let keys: HashSet<String> = views.iter().map(|name| name.to_lowercase()).collect();
+    let tables = tables.into_iter().filter(|name| !keys.contains(&name.to_lowercase()));
+    let mut all: Vec<Listed> = tables
+        .map(|name| Listed { name, is_view: false })
+        .chain(views.into_iter().map(|name| Listed { name, is_view: true }))
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
 }
 
 impl Database {
@@ -35,18 +66,30 @@ impl Database {
         self.catalog.is_none()
     }
 
-    /// The names of its tables, sorted.
-    pub async fn tables(&self) -> Result<Vec<String>> {
+    /// Its tables and views, by name.
+    pub async fn tables(&self) -> Result<Vec<Listed>> {
+        let Some(Named { name, catalog, catalogs }) = &self.catalog else {
+            let tables = DEFINITIONS.iter().map(|d| d.name.to_uppercase());
+            return Ok(listed(tables.collect(), vec![]));
+        };
+        let tables = catalog.tables(&self.name).await?;
+        Ok(listed(tables, catalogs.view_names(name, &self.name)?))
+    }
+
+    /// Its views, by name.
+    pub fn views(&self) -> Result<Vec<View>> {
         match &self.catalog {
-            Some(catalog) => Ok(catalog.tables(&self.name).await?),
-            None => Ok(DEFINITIONS.iter().map(|d| d.name.to_uppercase()).collect()),
+            Some(of) => of.catalogs.views(&of.name, &self.name),
+            None => Ok(vec![]),
         }
     }
 }
 
-/// A table with its columns.
+/// A table or view with its columns.
 #[derive(Debug)]
 pub struct Described {
+    /// The view, where it is one.
+    pub view: Option<View>,
     /// The database as it is shown.
     pub database: String,
     /// The table.
@@ -60,6 +103,21 @@ pub fn catalog(sources: &Sources, name: &str) -> Result<Option<Catalog>> {
     let origin = sources.catalogs.origin(name)?;
     let connections = Arc::clone(sources.catalogs.connections());
     Ok(origin.map(|origin| Catalog::new(origin, connections, &Points::default())))
+}
+
+impl Described {
+    /// A view of a database that is shown under this name.
+    pub fn of_view(database: String, view: View) -> Self {
+        let columns =
+            Columns { schema: Arc::clone(&view.columns), keys: vec![], partition_keys: vec![] };
+        let description = Description {
+            columns,
+            bucket_keys: vec![],
+            bucket_count: 0,
+            properties: BTreeMap::new(),
+        };
+        Self { database, name: view.name.name.clone(), description, view: Some(view) }
+    }
 }
 
 impl InformationSchema {
@@ -87,8 +145,10 @@ impl InformationSchema {
         let Some(catalog) = catalog(&self.sources, name)? else { return Ok(vec![]) };
         let names = catalog.databases().await?;
         let shown = |name: &str| prefix.map_or(name.to_string(), |p| format!("{p}.{name}"));
+        let catalogs = Arc::clone(&self.sources.catalogs);
+        let of = Named { name: name.to_string(), catalog, catalogs };
         let database =
-            |name: String| Database { shown: shown(&name), name, catalog: Some(catalog.clone()) };
+            |name: String| Database { shown: shown(&name), name, catalog: Some(of.clone()) };
         Ok(names.into_iter().map(database).collect())
     }
 
@@ -138,8 +198,8 @@ impl InformationSchema {
         Ok(all)
     }
 
-    /// The tables that are wanted: their databases and names.
-    pub async fn tables(&self, wanted: &Wanted) -> Result<Vec<(Database, String)>> {
+    /// The tables and views that are wanted: their databases and names.
+    pub async fn tables(&self, wanted: &Wanted) -> Result<Vec<(Database, Listed)>> {
         let databases = self.databases(&wanted.databases).await?;
         let tables: Vec<_> = stream::iter(databases)
             .map(async |database| match database.tables().await {
@@ -153,13 +213,24 @@ impl InformationSchema {
             .await?;
         let mut all = vec![];
         for (database, names) in tables {
-            let wanted = |name: &String| wanted.tables.contain(name);
-            all.extend(names.into_iter().filter(wanted).map(|name| (database.clone(), name)));
+            let wanted = |table: &Listed| wanted.tables.contain(&table.name);
+            all.extend(names.into_iter().filter(wanted).map(|table| (database.clone(), table)));
         }
         Ok(all)
     }
 
-    /// The tables that are wanted, with their columns; without those of `information_schema`.
+    /// The views that are wanted, each with the name that its database is shown by.
+    pub async fn views(&self, wanted: &Wanted) -> Result<Vec<(String, View)>> {
+        let mut all = vec![];
+        for database in self.databases(&wanted.databases).await? {
+            let views = database.views()?.into_iter();
+            let views = views.filter(|view| wanted.tables.contain(&view.name.name));
+            all.extend(views.map(|view| (database.shown.clone(), view)));
+        }
+        Ok(all)
+    }
+
+    /// The tables and views that are wanted, with their columns; without those of `information_schema`.
     ///
     /// # Errors
     /// `TooLarge` for more than the limit. A table that cannot be described is left out with a warning, unless it is the
@@ -177,9 +248,9 @@ impl InformationSchema {
         }
         let only = tables.len() == 1;
         let answers: Vec<_> = stream::iter(tables)
-            .map(async |(database, name)| {
-                let answer = describe(&database, &name).await;
-                (database, name, answer)
+            .map(async |(database, table)| {
+                let answer = describe(&database, &table).await;
+                (database, table.name, answer)
             })
             .buffered(AT_ONCE)
             .collect()
@@ -187,9 +258,7 @@ impl InformationSchema {
         let mut all = vec![];
         for (database, name, answer) in answers {
             match answer {
-                Ok(description) => {
-                    all.push(Described { database: database.shown, name, description });
-                }
+                Ok(described) => all.push(described),
                 // dropped since it was listed
                 Err(Error::UnknownTable(_) | Error::UnknownDatabase(_)) => {}
                 Err(error) if only => return Err(error),
@@ -203,17 +272,26 @@ impl InformationSchema {
     }
 }
 
-async fn describe(database: &Database, name: &str) -> Result<Description> {
-    let Some(catalog) = &database.catalog else {
-        return Err(Error::UnknownTable(name.to_string()));
+async fn describe(database: &Database, table: &Listed) -> Result<Described> {
+    let name = table.name.clone();
+    let Some(Named { name: catalog_name, catalog, catalogs }) = &database.catalog else {
+        return Err(Error::UnknownTable(name));
     };
-    Ok(catalog.describe(&database.name, name).await?.1)
+    if table.is_view {
+        let (catalog, database_name) = (catalog_name.clone(), database.name.clone());
+        let at = ViewName { catalog, database: database_name, name };
+        let view = catalogs.view(&at)?.ok_or(Error::UnknownTable(at.name))?;
+        return Ok(Described::of_view(database.shown.clone(), view));
+    }
+    let description = catalog.describe(&database.name, &name).await?.1;
+    Ok(Described { database: database.shown.clone(), name, description, view: None })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Catalogs, CreateCatalog};
+    use crate::catalog::CreateCatalog;
+    use crate::config::FrontendSection;
     use crate::session::Session;
 
     /// `information_schema` of a catalog, of a server with one catalog that nobody answers for.
@@ -232,13 +310,22 @@ mod tests {
             properties: properties.map(|(k, v)| (k.to_string(), v.to_string())).into(),
         };
         catalogs.create(create).unwrap();
-        let sources = Sources { catalogs, processes: Arc::default(), tables_max: 10 };
+        let views = (&FrontendSection::default()).into();
+        let sources = Sources { catalogs, processes: Arc::default(), tables_max: 10, views };
         let session = Arc::new(Session::new(1, "root".into(), "h".into()));
         InformationSchema::new(sources, session, catalog.to_string())
     }
 
     fn shown(databases: Vec<Database>) -> Vec<String> {
         databases.into_iter().map(|database| database.shown).collect()
+    }
+
+    #[test]
+    fn tables_and_views_are_listed_once() {
+        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        let all = listed(names(&["b", "Both", "d"]), names(&["a", "both"]));
+        let told: Vec<_> = all.iter().map(|table| (table.name.as_str(), table.is_view)).collect();
+        assert_eq!(told, [("a", true), ("b", false), ("both", true), ("d", false)]);
     }
 
     #[tokio::test]

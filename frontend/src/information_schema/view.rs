@@ -28,12 +28,18 @@ impl InformationSchema {
                 let mut tables = self.tables(wanted).await?;
                 let row = match table.name {
                     "partitions" => {
-                        tables.retain(|(database, _)| !database.is_information_schema());
+                        tables.retain(|(database, table)| {
+                            !database.is_information_schema() && !table.is_view
+                        });
                         described::partition
                     }
                     _ => described::table,
                 };
-                tables.iter().map(|(database, name)| row(database, name)).collect()
+                tables.iter().map(|(database, table)| row(database, table)).collect()
+            }
+            Rows::Views => {
+                let views = self.views(wanted).await?;
+                views.iter().map(|(database, view)| described::view(database, view)).collect()
             }
             Rows::Described => self.of_columns(table.name, wanted).await?,
         })
@@ -55,7 +61,10 @@ impl InformationSchema {
             "statistics" => each(described::statistics),
             "key_column_usage" => each(described::key_column_usage),
             "table_constraints" => each(described::table_constraints),
-            _ => tables.iter().map(described::tables_config).collect(),
+            _ => {
+                let tables = tables.iter().filter(|table| table.view.is_none());
+                tables.map(described::tables_config).collect()
+            }
         })
     }
 }

@@ -19,6 +19,8 @@ pub fn server_error(error: &Error) -> ServerError {
         Error::UnknownFunction(_) => (1305, b"42000"),
         Error::UnknownColumn(_) => (1054, b"42S22"),
         Error::UnknownTable(_) => (1146, b"42S02"),
+        Error::TableExists(_) => (1050, b"42S01"),
+        Error::BrokenView(_) => (1356, b"HY000"),
         Error::NoView(_) => (1347, b"HY000"),
         Error::UnknownDatabase(_) => (1049, b"42000"),
         Error::NoDatabase => (1046, b"3D000"),

@@ -23,7 +23,7 @@ pub struct PreparedStatements {
 /// One prepared statement.
 #[derive(Debug)]
 struct Prepared {
-    /// What is shown of it while it runs.
+    /// What is shown of it while it runs: all of it, or its first bytes.
     shown: String,
     tokens: Vec<TokenWithSpan>,
     parameters: u16,
@@ -51,7 +51,7 @@ impl PreparedStatements {
         // what SHOW takes a parameter for is a pattern
         let any = if shows(&tokens) { Parameter::Bytes(Bytes::new()) } else { Parameter::Null };
         let nulls = vec![any; parameters];
-        let statement = parse::statement(&bind(&tokens, &nulls)?)?;
+        let statement = parse::statement(sql, &bind(&tokens, &nulls)?)?;
         self.last = self.last.wrapping_add(1);
         let prepared = Prepared {
             shown: shown(sql),
@@ -72,7 +72,7 @@ impl PreparedStatements {
             ),
             e => Error::Invalid(format!("parameters: {e}")),
         })?;
-        parse::statement(&bind(&prepared.tokens, &values)?)
+        parse::statement(&prepared.shown, &bind(&prepared.tokens, &values)?)
     }
 
     /// Takes a piece of a long parameter; all statements together keep `max` bytes of them. There is no answer to it.

@@ -36,7 +36,7 @@ impl Client {
         let last = statements.len() - 1;
         for (i, tokens) in statements.iter().enumerate() {
             let more = if i < last { STATUS_MORE_RESULTS } else { 0 };
-            let statement = parse::statement(tokens);
+            let statement = parse::statement(sql, tokens);
             if !self.run_statement(sql, statement, RowFormat::Text, more).await? {
                 break;
             }

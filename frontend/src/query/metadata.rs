@@ -13,10 +13,11 @@ use union_read::catalog::Catalog;
 use union_read::columns::{COMMENT, DECLARED};
 
 use super::statement::{Like, Show};
-use super::{Answer, create_table as create_table_of, names};
-use crate::catalog::{DEFAULT_CATALOG, create_statement};
+use super::{Answer, create_table as create_table_of, names, views};
+use crate::catalog::{DEFAULT_CATALOG, ViewName, create_statement};
+use crate::information_schema::charset::{CHARSET, COLLATION};
 use crate::information_schema::definition::{self, Cell, Row};
-use crate::information_schema::objects::Described;
+use crate::information_schema::objects::{Described, Listed};
 use crate::information_schema::wanted::{Names, Wanted};
 use crate::information_schema::{InformationSchema, described, is_name, objects};
 use crate::session::Session;
@@ -38,7 +39,7 @@ pub async fn show(frontend: &Frontend, session: &Session, show: Show) -> Result<
         }
         Show::Index(table) => index(frontend, session, &table).await,
         Show::CreateTable(table) => create_table(frontend, session, &table).await,
-        Show::CreateView(table) => create_view(frontend, session, &table).await,
+        Show::CreateView(name) => create_view(described_table(frontend, session, &name).await?),
         Show::CreateDatabase(name) => create_database(frontend, session, name).await,
         Show::CreateCatalog(name) => create_catalog(frontend, &name),
         other => server::show(frontend, session, other),
@@ -144,19 +145,24 @@ async fn tables(
     like: &Like,
 ) -> Result<Answer> {
     let (catalog, database) = place(session, from)?;
-    let (names, kind) = if is_name(&database) {
+    let (all, kind) = if is_name(&database) {
         let names = definition::DEFINITIONS.iter().map(|table| table.name.to_uppercase());
-        (names.collect(), "SYSTEM VIEW")
+        (objects::listed(names.collect(), vec![]), "SYSTEM VIEW")
     } else {
-        (tables_of(frontend, &catalog, &database)?.tables(&database).await?, "BASE TABLE")
+        let tables = tables_of(frontend, &catalog, &database)?.tables(&database).await?;
+        let views = frontend.catalogs().view_names(&catalog, &database)?;
+        (objects::listed(tables, views), described::BASE_TABLE)
     };
-    let names = names.into_iter().filter(|name| like.matches(name));
     let label = format!("Tables_in_{database}");
-    if full {
-        let rows = names.map(|name| vec![name.into(), kind.into()]).collect();
-        return Ok(listing(&[&label, "Table_type"], rows));
-    }
-    Ok(listing(&[&label], names.map(|name| vec![name.into()]).collect()))
+    let labels: &[&str] = if full { &[&label, "Table_type"] } else { &[&label] };
+    let row = |table: Listed| -> Row {
+        let kind = if table.is_view { described::VIEW } else { kind };
+        let mut row = vec![table.name.into(), kind.into()];
+        row.truncate(labels.len());
+        row
+    };
+    let all = all.into_iter().filter(|table| like.matches(&table.name));
+    Ok(listing(labels, all.map(row).collect()))
 }
 
 async fn table_status(
@@ -171,10 +177,10 @@ async fn table_status(
     }
     let wanted = Wanted { databases: Names::only(&database), tables: Names::default() };
     let tables = information(frontend, session, &catalog).tables(&wanted).await?;
-    let tables = tables.into_iter().filter(|(_, name)| like.matches(name));
+    let tables = tables.into_iter().filter(|(_, table)| like.matches(&table.name));
     // from the name on as in information_schema.tables, without the type
-    let row = |(database, name): (objects::Database, String)| {
-        let mut row = described::table(&database, &name).split_off(2);
+    let row = |(database, table): (objects::Database, Listed)| {
+        let mut row = described::table(&database, &table).split_off(2);
         row.remove(1);
         row
     };
@@ -236,7 +242,7 @@ async fn columns(
     Ok(listing(names, rows))
 }
 
-/// A table by its name in a statement, one of `information_schema` too.
+/// A table or view by its name in a statement, one of `information_schema` too.
 pub async fn described_table(
     frontend: &Frontend,
     session: &Session,
@@ -245,11 +251,16 @@ pub async fn described_table(
     let (catalog, database, name) = session.resolve(&names::completed(name.to_vec()))?;
     if is_name(&database) {
         let description = definition::description(&name)?;
-        return Ok(Described { database, name, description });
+        return Ok(Described { database, name, description, view: None });
     }
+    let at = ViewName { catalog, database, name };
+    if let Some(view) = frontend.catalogs().view(&at)? {
+        return Ok(Described::of_view(at.database, view));
+    }
+    let ViewName { catalog, database, name } = at;
     let catalog = tables_of(frontend, &catalog, &database)?;
     let (name, description) = catalog.describe(&database, &name).await?;
-    Ok(Described { database, name, description })
+    Ok(Described { database, name, description, view: None })
 }
 
 async fn index(frontend: &Frontend, session: &Session, name: &[String]) -> Result<Answer> {
@@ -282,14 +293,22 @@ async fn index(frontend: &Frontend, session: &Session, name: &[String]) -> Resul
 
 async fn create_table(frontend: &Frontend, session: &Session, name: &[String]) -> Result<Answer> {
     let table = described_table(frontend, session, name).await?;
+    if table.view.is_some() {
+        return create_view(table);
+    }
     let statement = create_table_of::statement(&table.name, &table.description);
     let asked = name.last().cloned();
     Ok(listing(&["Table", "Create Table"], vec![vec![asked.into(), statement.into()]]))
 }
 
-async fn create_view(frontend: &Frontend, session: &Session, name: &[String]) -> Result<Answer> {
-    let table = described_table(frontend, session, name).await?;
-    Err(Error::NoView(format!("'{}.{}' is not VIEW", table.database, table.name)))
+fn create_view(table: Described) -> Result<Answer> {
+    let Some(view) = table.view else {
+        return Err(Error::NoView(format!("'{}.{}' is not VIEW", table.database, table.name)));
+    };
+    let statement = views::statement(&view);
+    let row = vec![view.name.name.into(), statement.into(), CHARSET.into(), COLLATION.into()];
+    let labels = ["View", "Create View", "character_set_client", "collation_connection"];
+    Ok(listing(&labels, vec![row]))
 }
 
 async fn create_database(

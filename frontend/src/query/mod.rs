@@ -4,6 +4,7 @@
 //! * [`time_travel`]: `AS OF` → names of tables; [`names`], [`assignments`]: what only tools write
 //! * [`plan`]: query → physical plan at a read point; [`labels`], [`origins`], [`spelling`], [`functions`], [`session_functions`], `proven` beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
+//! * [`resolve`]: names in a query → tables and views; [`views`]: `CREATE VIEW` and its like
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
 //! * [`settings`], [`hints`]: `SET`, `USE`, `/*+ SET_VAR() */`
 
@@ -20,6 +21,7 @@ pub mod origins;
 pub mod parse;
 pub mod plan;
 mod proven;
+mod resolve;
 pub mod session_functions;
 pub mod settings;
 pub mod show;
@@ -27,6 +29,7 @@ pub mod spelling;
 pub mod statement;
 pub mod time_travel;
 pub mod tokens;
+pub mod views;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -82,6 +85,12 @@ pub async fn run(
         Statement::CreateCatalog(create) => done(frontend.catalogs().create(create)),
         Statement::DropCatalog { name, if_exists } => {
             done(frontend.catalogs().remove(&name, if_exists))
+        }
+        Statement::CreateView(create) => {
+            done(views::create(frontend, session, *create, stop).await)
+        }
+        Statement::DropView { names, if_exists } => {
+            done(views::drop(frontend, session, &names, if_exists))
         }
         Statement::SetCatalog(name) => done(settings::set_catalog(frontend, session, name)),
         Statement::Use(name) => done(settings::use_database(frontend, session, name).await),

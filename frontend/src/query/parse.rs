@@ -13,6 +13,7 @@ use sql_functions::dialect::MillraceDialect;
 
 use super::statement::{Assignment, SetValue, Statement};
 use super::tokens::{self, Cursor, is_word};
+use super::views::parse as views;
 use super::{show, time_travel};
 use crate::catalog::CreateCatalog;
 use crate::{Error, Result};
@@ -22,13 +23,19 @@ const NESTING_MAX: usize = 200;
 
 /// Parses all statements of a text, in order. An empty text has none.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
-    tokens::statements(sql)?.iter().map(|tokens| statement(tokens)).collect()
+    tokens::statements(sql)?.iter().map(|tokens| statement(sql, tokens)).collect()
 }
 
-/// Parses the tokens of one statement.
-pub fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
+/// Parses the tokens of one statement of a text.
+pub fn statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement> {
     let mut cursor = Cursor::new(tokens);
     let c = &mut cursor;
+    if let Some(existing) = views::begins(c) {
+        return views::create(sql, existing, c);
+    }
+    if c.take(&["DROP", "VIEW"]) {
+        return views::drop(c);
+    }
     if c.take(&["SHOW"]) {
         return show::parse(c);
     }
@@ -61,6 +68,10 @@ pub fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
     }
     if c.take(&["ALTER", "INSTANCE", "RELOAD", "TLS"]) {
         return ended(c, Statement::ReloadTls);
+    }
+    if c.take(&["ALTER", "TABLE"]) {
+        // in StarRocks' forms too, which the parser of queries does not know
+        return Err(Error::Unsupported("ALTER TABLE is not supported".into()));
     }
     if takes_any(c, &["DESC", "DESCRIBE", "EXPLAIN"]) {
         return explain(c);
@@ -137,7 +148,7 @@ fn explain(c: &mut Cursor<'_>) -> Result<Statement> {
     Ok(Statement::Explain { analyze, verbose, query: query(ahead.rest())? })
 }
 
-fn query(tokens: &[TokenWithSpan]) -> Result<Box<ast::Query>> {
+pub(super) fn query(tokens: &[TokenWithSpan]) -> Result<Box<ast::Query>> {
     let tokens = time_travel::into_names(tokens)?;
     let mut parser = parser(&tokens);
     match parser.parse_statement().map_err(|e| Error::Syntax(e.to_string()))? {

@@ -22,6 +22,27 @@ pub fn unknown_variable(query: &Query, session: &Session) -> Option<String> {
     }
 }
 
+/// Whether a query reads a variable, of the system or of the user.
+pub fn has_variables(query: &Query) -> bool {
+    struct Variables;
+    impl Visitor for Variables {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let first = match expr {
+                Expr::Identifier(name) => Some(name),
+                Expr::CompoundIdentifier(names) => names.first(),
+                _ => None,
+            };
+            if first.is_some_and(|name| name.quote_style.is_none() && name.value.starts_with('@')) {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    query.visit(&mut Variables).is_break()
+}
+
 struct UnknownVariable<'a> {
     session: &'a Session,
 }

@@ -28,6 +28,15 @@ pub enum Statement {
         /// No error when there is none.
         if_exists: bool,
     },
+    /// `CREATE [OR REPLACE] VIEW`, `ALTER VIEW`.
+    CreateView(Box<CreateView>),
+    /// `DROP VIEW [IF EXISTS] name, …`.
+    DropView {
+        /// `[[catalog.]database.]name` of each.
+        names: Vec<Vec<String>>,
+        /// No error where there is none.
+        if_exists: bool,
+    },
     /// `SHOW …`, `DESC …`.
     Show(Show),
     /// `SET CATALOG name`.
@@ -48,6 +57,36 @@ pub enum Statement {
     Transaction(bool),
     /// `ALTER INSTANCE RELOAD TLS`.
     ReloadTls,
+}
+
+/// A view as a statement describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateView {
+    /// `[[catalog.]database.]name`.
+    pub name: Vec<String>,
+    /// What becomes of one that is there.
+    pub existing: Existing,
+    /// Names and comments of the columns; empty: as the query labels them.
+    pub columns: Vec<(String, Option<String>)>,
+    /// `COMMENT '…'`.
+    pub comment: Option<String>,
+    /// The query as it is written.
+    pub text: String,
+    /// The same.
+    pub query: Box<ast::Query>,
+}
+
+/// What a statement does to a view that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is an error.
+    Refused,
+    /// It stays: `IF NOT EXISTS`.
+    Kept,
+    /// It is replaced: `OR REPLACE`.
+    Replaced,
+    /// It is replaced, and must be there: `ALTER VIEW`.
+    Altered,
 }
 
 /// A subject of `SHOW`.
@@ -101,7 +140,7 @@ pub enum Show {
     TableStatus(Vec<String>, Like),
     /// `SHOW CREATE DATABASE [catalog.]database`.
     CreateDatabase(Vec<String>),
-    /// `SHOW CREATE VIEW name`: a name of what is no view.
+    /// `SHOW CREATE VIEW name`.
     CreateView(Vec<String>),
     /// `SHOW ENGINES`, `SHOW CHARSET`, `SHOW COLLATION` …: what the server has, whoever asks.
     Server(&'static super::show::ServerList, Like),

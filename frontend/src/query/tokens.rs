@@ -1,7 +1,9 @@
 //! A cursor over the tokens of a text, for the statements that sqlparser does not know or reads
 //! loosely.
 
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+use datafusion::sql::sqlparser::tokenizer::{
+    Location, Token, TokenWithSpan, Tokenizer, Whitespace,
+};
 use sql_functions::dialect::MillraceDialect;
 
 use crate::{Error, Result};
@@ -32,6 +34,28 @@ pub fn statements(sql: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
     }
     all.retain(|tokens| !tokens.is_empty());
     Ok(all)
+}
+
+/// The part of a text that tokens stand for; `None` where they do not stand for a part of it, such as values that were put in the
+/// places of parameters.
+pub fn written<'a>(sql: &'a str, tokens: &[TokenWithSpan]) -> Option<&'a str> {
+    let (first, last) = (tokens.first()?, tokens.last()?);
+    let text = sql.get(offset(sql, first.span.start)?..offset(sql, last.span.end)?)?;
+    let [again] = &statements(text).ok()?[..] else { return None };
+    let same = again.len() == tokens.len() && again.iter().zip(tokens).all(|(a, b)| a == &b.token);
+    same.then_some(text)
+}
+
+/// The byte at a place that the tokenizer told: lines and characters in them are counted from 1.
+fn offset(sql: &str, at: Location) -> Option<usize> {
+    let (mut line, mut column) = (1, 1);
+    for (i, c) in sql.char_indices() {
+        if (line, column) == (at.line, at.column) {
+            return Some(i);
+        }
+        (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+    }
+    ((line, column) == (at.line, at.column)).then_some(sql.len())
 }
 
 /// Whether the last word was `SELECT`: comments after it may be hints.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 
+mod bi;
 mod block_cache;
 mod checker;
 mod clients;
@@ -24,3 +25,4 @@ mod stream_faults;
 mod tidy;
 mod types;
 mod union_read;
+mod views;
