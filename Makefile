@@ -6,7 +6,7 @@ TESTS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo chaos test test-clients test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients
+.PHONY: help demo chaos test test-clients test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning bench-wire lint fmt deny setup-lab setup-clients
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,10 +44,10 @@ test-dialect: ## 2,000 generated expressions, answered here and by a MariaDB (SE
 test-simulation: ## reads in simulated time, one run per seed (SEED=n replays one, SEEDS=n runs so many)
 	cargo test --manifest-path simulation/Cargo.toml
 
-fuzz-smoke: ## the fuzz targets of the stream half for a few seconds each, part of `make test`
+fuzz-smoke: ## a few seconds of each fuzz target of the stream half, two million packets of MySQL clients, part of `make test`
 	@fuzz/run smoke
 
-fuzz: ## the fuzz targets of the stream half for a long time (MINUTES=30)
+fuzz: ## all fuzz targets for a long time (MINUTES=30)
 	@fuzz/run long $(MINUTES)
 
 bench: setup-lab ## what reading the stream half costs, next to fluss-rs and to the least possible (ROWS, ROUNDS, CODECS)
@@ -60,15 +60,18 @@ bench-planning: ## what planning a lake table of ten thousand files costs (FILES
 bench-lake: ## what reading the lake half costs, next to DataFusion on the bare Parquet files (ROWS, ROUNDS, CONTENDERS)
 	@bench/lake/run bench-lake
 
+bench-wire: ## what rows cost on their way to a MySQL client, next to a MariaDB (ROWS, ROUNDS)
+	@bench/wire/run
+
 lint: ## formatting and clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@for other in simulation fuzz bench bench/lake; do cargo fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
+	@for other in simulation fuzz bench bench/lake bench/wire; do cargo fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
 	cargo clippy --manifest-path simulation/Cargo.toml --all-targets -- -D warnings
 
 fmt: ## format the code
 	cargo fmt --all
-	@for other in simulation fuzz bench bench/lake; do cargo fmt --manifest-path $$other/Cargo.toml; done
+	@for other in simulation fuzz bench bench/lake bench/wire; do cargo fmt --manifest-path $$other/Cargo.toml; done
 
 deny: ## licences, advisories, sources of the dependencies
 	cargo deny check
