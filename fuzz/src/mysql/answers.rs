@@ -1,6 +1,7 @@
 //! What stands behind statements: answers of every shape, chosen by their texts.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -14,6 +15,9 @@ use mysql_protocol::{
 
 use super::client::Client;
 use super::{LONG_PARAMETER_BYTES_MAX, Two, rows};
+
+/// What most statements are answered with: columns of every type take longer to make than to send.
+static ONE_ROW: LazyLock<RecordBatch> = LazyLock::new(|| rows::of(b"a row"));
 
 /// Statements that one client may prepare.
 const PREPARED_MAX: usize = 16;
@@ -65,9 +69,10 @@ impl<'a> Answers<'a> {
                         () = self.connection.closed() => return Err(Error::Protocol("gone".into())),
                         () = tokio::task::yield_now() => {}
                     }
-                    self.rows(rows::of(part.as_bytes()), RowFormat::Text, more).await?;
+                    self.rows(ONE_ROW.clone(), RowFormat::Text, more).await?;
                 }
-                bytes => self.rows(rows::of(bytes), RowFormat::Text, more).await?,
+                [b'v', ..] => self.rows(rows::of(part.as_bytes()), RowFormat::Text, more).await?,
+                _ => self.rows(ONE_ROW.clone(), RowFormat::Text, more).await?,
             }
         }
         Ok(())
@@ -95,7 +100,7 @@ impl<'a> Answers<'a> {
         self.last += 1;
         let prepared = Prepared { parameters, bindings: Bindings::default(), cursor: None };
         self.prepared.insert(self.last, prepared);
-        let columns = if sql.starts_with('d') { vec![] } else { columns(&rows::of(&[1])) };
+        let columns = if sql.starts_with('d') { vec![] } else { columns(&ONE_ROW) };
         self.connection.prepare_ok(self.last, parameters, &columns).await
     }
 
@@ -173,7 +178,7 @@ impl<'a> Answers<'a> {
                 self.ok().await
             }
             Command::ChangeUser(payload) => self.change_user(&payload).await,
-            Command::FieldList(..) => self.connection.field_list(&columns(&rows::of(&[1]))).await,
+            Command::FieldList(..) => self.connection.field_list(&columns(&ONE_ROW)).await,
             Command::SetOption(option @ (0 | 1)) => {
                 self.connection.set_multi_statements(option == 0);
                 self.connection.finish_result(0, 0).await

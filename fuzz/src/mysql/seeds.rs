@@ -89,6 +89,7 @@ fn sessions() -> Vec<(&'static str, Vec<u8>)> {
         &b"\x03select"[..],
         b"\x03done;error",
         b"\x03wait;x;d",
+        b"\x03values of every type",
         b"\x02db",
         b"\x04t\0%",
         b"\x09",
