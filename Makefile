@@ -6,10 +6,10 @@ SCREENSHOT ?=
 TESTS ?=
 MINUTES ?= 30
 # workspaces beside the main one
-OTHERS := simulation fuzz bench bench/lake integration-tests/clients/rust
+OTHERS := simulation fuzz bench bench/lake bench/wire integration-tests/clients/rust
 
 .DEFAULT_GOAL := help
-.PHONY: help demo chaos test test-clients test-bi test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning lint fmt deny setup-lab setup-clients setup-bi
+.PHONY: help demo chaos test test-clients test-bi test-unit test-compose test-dialect test-simulation fuzz-smoke fuzz bench bench-lake bench-planning bench-wire lint fmt deny setup-lab setup-clients setup-bi
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -51,10 +51,10 @@ test-dialect: ## 2,000 generated expressions, answered here and by a MariaDB (SE
 test-simulation: ## reads in simulated time, one run per seed (SEED=n replays one, SEEDS=n runs so many)
 	cargo test --manifest-path simulation/Cargo.toml
 
-fuzz-smoke: ## the fuzz targets of the stream half for a few seconds each, part of `make test`
+fuzz-smoke: ## a few seconds of each fuzz target of the stream half, two million packets of MySQL clients, part of `make test`
 	@fuzz/run smoke
 
-fuzz: ## the fuzz targets of the stream half for a long time (MINUTES=30)
+fuzz: ## all fuzz targets for a long time (MINUTES=30)
 	@fuzz/run long $(MINUTES)
 
 bench: setup-lab ## what reading the stream half costs, next to fluss-rs and to the least possible (ROWS, ROUNDS, CODECS)
@@ -66,6 +66,9 @@ bench-planning: ## what planning a lake table of ten thousand files costs (FILES
 
 bench-lake: ## what reading the lake half costs, next to DataFusion on the bare Parquet files (ROWS, ROUNDS, CONTENDERS)
 	@bench/lake/run bench-lake
+
+bench-wire: ## what rows cost on their way to a MySQL client, next to a MariaDB (ROWS, ROUNDS)
+	@bench/wire/run
 
 lint: ## formatting and clippy
 	cargo fmt --all --check

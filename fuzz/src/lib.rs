@@ -1,4 +1,5 @@
-//! Everything of `fluss-scan` that sees bytes of a server, against bytes that nobody meant.
+//! Everything of `fluss-scan` that sees bytes of a server, and the MySQL port that sees bytes of clients, against bytes that nobody
+//! meant.
 //!
 //! A target takes an input or refuses it with an error. It may not panic, hang, reserve memory without a limit, or
 //! hand on what contradicts itself. Targets, from the outside in:
@@ -7,12 +8,14 @@
 //! * [`calls`]: answers to every call of the client, under a right request id
 //! * [`remote_segment`]: a log segment in remote storage
 //! * [`messages`], [`table_json`], [`log_batches`], [`kv_values`]: single decoders, many times faster
+//! * [`mysql`]: clients of the MySQL port, before and behind their login
 //!
 //! [`seeds`] writes what they begin with, from recorded frames of real servers. `fuzz/run` builds and runs all of it.
 
 mod client;
 mod decoders;
 mod memory;
+pub mod mysql;
 mod network;
 mod records;
 mod remote;

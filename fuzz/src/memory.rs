@@ -13,15 +13,30 @@ struct Limited;
 static ALLOCATOR: Limited = Limited;
 
 static USED: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+static ALLOWED: AtomicUsize = AtomicUsize::new(LIMIT);
+
+/// Does something that may take so many bytes more than are in use, and tells how many it took at the most.
+pub fn most_of(limit: usize, act: impl FnOnce()) -> usize {
+    let before = USED.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    ALLOWED.store(before + limit, Ordering::Relaxed);
+    act();
+    ALLOWED.store(LIMIT, Ordering::Relaxed);
+    MOST.load(Ordering::Relaxed) - before
+}
 
 fn take(bytes: usize) {
-    if USED.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > LIMIT {
+    let used = USED.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+    let allowed = ALLOWED.load(Ordering::Relaxed);
+    if used > allowed {
         // printing may allocate
-        USED.store(0, Ordering::Relaxed);
-        eprintln!("{bytes} bytes were asked for, beyond the limit of {LIMIT} in all");
+        ALLOWED.store(usize::MAX, Ordering::Relaxed);
+        eprintln!("{bytes} bytes were asked for: {used} in all, beyond the limit of {allowed}");
         eprintln!("{}", std::backtrace::Backtrace::force_capture());
         std::process::abort();
     }
+    MOST.fetch_max(used, Ordering::Relaxed);
 }
 
 fn give(bytes: usize) {

@@ -13,6 +13,7 @@ use fluss_scan::messages::{
 use prost::Message;
 
 use crate::client::call;
+use crate::mysql;
 use crate::records;
 use crate::remote::WITH_CHECKSUMS;
 use crate::tables::{ALL_TYPES, FULL, TABLE_ID};
@@ -50,6 +51,9 @@ fn recorded() -> io::Result<Vec<Recorded>> {
 pub fn write(target: &str, directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let seeds = Seeds { directory: directory.to_path_buf() };
+    if let Some(clients) = mysql::seeds::of(target) {
+        return clients.iter().try_for_each(|(name, client)| seeds.add(name, &[client]));
+    }
     let recorded = recorded()?;
     match target {
         "connection" => seeds.connection(&recorded),

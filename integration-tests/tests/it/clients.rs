@@ -229,7 +229,8 @@ fn home() -> PathBuf {
     cache.join("millrace/clients")
 }
 
-fn python(script: &str) -> Command {
+/// A program of `clients/`, in the Python that has the clients.
+pub fn python(script: &str) -> Command {
     python_of("python", script)
 }
 
