@@ -82,11 +82,11 @@ fetch_suites() {
     local suites=$home/suites client crate
     rm -rf "$suites"
     mkdir -p "$suites/sources"
-    for client in mysqlclient pyodbc mysql-connector-python; do
+    for client in mysqlclient pyodbc; do
         mkdir "$suites/$client"
         "$home/python-heavy/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary :all: \
             -d "$suites/sources" "$(grep "^$client==" "$here/requirements-heavy.txt")" >&2
-        tar -xzf "$suites/sources/${client//-/_}"-*.tar.gz -C "$suites/$client" --strip-components=1
+        tar -xzf "$suites/sources/$client"-*.tar.gz -C "$suites/$client" --strip-components=1
     done
 
     cp -r "$(cd "$here/go" && go list -m -f '{{.Dir}}' github.com/go-sql-driver/mysql)" "$suites/go-sql-driver"

@@ -61,8 +61,7 @@ pub fn table(database: &Database, table: &Listed) -> Row {
 /// The row of `partitions` that MySQL gives a table without partitions. Those here have no bounds that were declared: every value of the
 /// keys is one, and `t$partitions` tells of them.
 pub fn partition(database: &Database, table: &Listed) -> Row {
-    let mut row: Row =
-        vec![DEF.into(), database.shown.clone().into(), table.name.as_str().into()];
+    let mut row: Row = vec![DEF.into(), database.shown.clone().into(), table.name.as_str().into()];
     row.resize(22, Cell::Null);
     row.extend([Cell::Text(String::new()), Cell::Text(String::new())]);
     row

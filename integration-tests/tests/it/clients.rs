@@ -4,6 +4,7 @@
 //! `{"check": name}` with `rows` (texts in one form, null for NULL), `error` (MySQL's number), or `skipped` (why).
 
 mod metadata;
+mod suites;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
