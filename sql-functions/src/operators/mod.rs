@@ -80,7 +80,11 @@ fn number_type(planned: &Planned) -> Result<DataType> {
     Ok(match &planned.types[0] {
         DataType::Boolean => DataType::Int64,
         text if convert::is_text(text) => DataType::Float64,
-        other => other.clone(),
+        other => {
+            // what cannot be added up is refused here, by its name
+            arithmetic::kind(other)?;
+            other.clone()
+        }
     })
 }
 
