@@ -18,23 +18,20 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, Case};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, cast, lit,
+    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::casts::rescale;
 use crate::function::{Call, Definition, Planned, Returns, out_of_range};
-use crate::operators::arithmetic::{decimals, digits};
-use crate::settle::visible;
+use crate::operators::arithmetic::{DIVISION_DIGITS, PRECISION_MAX, decimals, digits};
+use crate::settle::{is_comparison, visible};
 use crate::udf;
 
 /// Digits of MySQL's groups.
 const GROUP: i8 = 9;
-/// Digits that a quotient shows more than its dividend.
-const SHOWN: i8 = 4;
 /// Digits behind the point that are kept where fewer are shown.
 const HIDDEN_MAX: i8 = 15;
-const PRECISION_MAX: u8 = 38;
 
 pub(crate) const FUNCTIONS: &[Definition] = &[
     Definition::new("divide_on", 3..=3, Returns::By(hidden_type), divide_on),
@@ -254,7 +251,6 @@ fn passes(expr: &Expr, data_type: &DataType) -> bool {
 
 /// Whether an expression looks at all digits of what it is made of.
 fn looks_at_all(expr: &Expr, data_type: &DataType) -> bool {
-    use Operator as Op;
     match expr {
         Expr::ScalarFunction(f) => {
             let name = f.func.name();
@@ -262,17 +258,7 @@ fn looks_at_all(expr: &Expr, data_type: &DataType) -> bool {
         }
         Expr::Cast(_) => data_type.is_floating(),
         Expr::InList(_) => true,
-        Expr::BinaryExpr(binary) => matches!(
-            binary.op,
-            Op::Eq
-                | Op::NotEq
-                | Op::Lt
-                | Op::LtEq
-                | Op::Gt
-                | Op::GtEq
-                | Op::IsDistinctFrom
-                | Op::IsNotDistinctFrom
-        ),
+        Expr::BinaryExpr(binary) => is_comparison(binary.op),
         _ => false,
     }
 }
@@ -336,7 +322,7 @@ fn on(name: &str, mut operands: Vec<Expr>, scale: i8) -> Result<Expr> {
 fn quotient_scale(left: i8, right: i8) -> i8 {
     let groups = |digits: i8| (digits + GROUP - 1) / GROUP * GROUP;
     let filled = (groups(left) - left) + (groups(right) - right);
-    groups(groups(left) + groups(right) + (SHOWN - filled).max(0))
+    groups(groups(left) + groups(right) + (DIVISION_DIGITS - filled).max(0))
 }
 
 fn as_shown(expr: Expr, data_type: &DataType) -> Result<Expr> {

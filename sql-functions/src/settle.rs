@@ -205,7 +205,8 @@ fn widen(args: &mut [Expr], schema: &DFSchema) -> Result<bool> {
     Ok(is_wide)
 }
 
-fn is_comparison(operator: Operator) -> bool {
+/// Whether an operator compares two values.
+pub(crate) fn is_comparison(operator: Operator) -> bool {
     use Operator as Op;
     matches!(
         operator,

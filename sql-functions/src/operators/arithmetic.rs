@@ -20,10 +20,10 @@ use crate::convert::{ints, is_text};
 use crate::function::{At, Call, Definition, Planned, Returns, out_of_range};
 
 /// Digits that a quotient has more than its dividend: `div_precision_increment`.
-const DIVISION_DIGITS: i8 = 4;
+pub(crate) const DIVISION_DIGITS: i8 = 4;
 /// MySQL's longest fraction.
 const SCALE_MAX: i8 = 30;
-const PRECISION_MAX: u8 = 38;
+pub(crate) const PRECISION_MAX: u8 = 38;
 
 pub(crate) const FUNCTIONS: &[Definition] = &[
     Definition::new("add", 2..=2, Returns::By(|p| sum_type("+", p)), add),
