@@ -2,9 +2,12 @@
 //!
 //! * Servers that serve ScanKv give a snapshot of the state with its offset.
 //! * Others give the rows without an offset (LimitScan). A leader flushes its state up to a new high watermark
-//!   before it shows that watermark. So: note the end of the log `e1`, read the rows, note the end `e2`; the
-//!   rows, with the log of `[e1, e2)` applied over them, are the state at `e2`: a key outside of that window
-//!   had one state throughout it, a key inside takes its last one.
+//!   before it shows that watermark, so the rows contain the log up to the watermark `e1` seen before them, and
+//!   perhaps more, but nothing behind `e2`, the end of all that was written, shown or not, seen after them. The
+//!   rows, with the log of `[e1, e2)` applied over them as soon as it is shown, are the state at `e2`: a key
+//!   outside of that window had one state throughout it, a key inside takes its last one. The watermark seen
+//!   after the rows would not do for `e2`: a leader that rests between flush and watermark gave rows from
+//!   behind it (`Replica.maybeIncrementLeaderHW` of Fluss 0.9).
 //!
 //! [`scanner`] is the first way, [`values`] finds the rows, [`fold`] leaves the last state of each key;
 //! [`lookup`] asks for single keys.
@@ -76,7 +79,7 @@ impl FlussClient {
 
     /// LimitScan and the window of the log around it.
     async fn scan_window(self: &Arc<Self>, scan: &KvScan, bucket: Bucket) -> Result<KvState> {
-        let start = self.end_of(scan).await?;
+        let start = self.end_of(scan, OffsetSpec::Latest).await?;
         let request = LimitScan {
             table_id: bucket.table_id,
             partition_id: bucket.partition_id,
@@ -91,7 +94,7 @@ impl FlussClient {
             )),
             error => error,
         })?;
-        let end = self.end_of(scan).await?;
+        let end = self.end_of(scan, OffsetSpec::LogEnd).await?;
         if answer.is_log.unwrap_or(false) {
             return Err(Error::corrupt(format!("log records as the state of {bucket}")));
         }
@@ -119,10 +122,9 @@ impl FlussClient {
         Ok(KvState { offset: end, changes })
     }
 
-    async fn end_of(&self, scan: &KvScan) -> Result<i64> {
+    async fn end_of(&self, scan: &KvScan, spec: OffsetSpec) -> Result<i64> {
         let buckets = [scan.bucket];
-        let offsets =
-            self.offsets(&scan.table, scan.partition_id, &buckets, OffsetSpec::Latest).await?;
+        let offsets = self.offsets(&scan.table, scan.partition_id, &buckets, spec).await?;
         offsets.get(&scan.bucket).copied().ok_or_else(|| Error::corrupt("no end of a log"))
     }
 

@@ -264,7 +264,7 @@ pub fn judge(
                 let right: Vec<i64> = starts
                     .map(|start| match spec {
                         OffsetSpec::Earliest => *start,
-                        OffsetSpec::Latest => model.end,
+                        OffsetSpec::Latest | OffsetSpec::LogEnd => model.end,
                         OffsetSpec::Timestamp(time) => model.offset_at(*time, *start),
                     })
                     .collect();

@@ -7,6 +7,9 @@ use crate::messages::{ListOffsets, ListOffsetsAnswer, OffsetOfBucket};
 use crate::table::{Bucket, TableInfo};
 use crate::{Error, Result};
 
+/// Who asks as a follower; no server has that id, and for offsets none is looked up.
+const FOLLOWER: i32 = i32::MAX;
+
 /// Which offset of a log is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetSpec {
@@ -14,6 +17,8 @@ pub enum OffsetSpec {
     Earliest,
     /// The high watermark: the first one that cannot be read yet.
     Latest,
+    /// Behind the last record that the leader wrote, replicated and shown or not: what it tells its followers.
+    LogEnd,
     /// The first one written at this time (milliseconds since 1970) or later.
     Timestamp(i64),
 }
@@ -62,11 +67,11 @@ impl Spread for Offsets {
     fn request(&self, parts: &[(Bucket, ())]) -> ListOffsets {
         let (kind, timestamp) = match self.spec {
             OffsetSpec::Earliest => (0, None),
-            OffsetSpec::Latest => (1, None),
+            OffsetSpec::Latest | OffsetSpec::LogEnd => (1, None),
             OffsetSpec::Timestamp(milliseconds) => (2, Some(milliseconds)),
         };
         ListOffsets {
-            follower_id: CLIENT,
+            follower_id: if self.spec == OffsetSpec::LogEnd { FOLLOWER } else { CLIENT },
             kind,
             table_id: self.table_id,
             partition_id: self.partition_id,

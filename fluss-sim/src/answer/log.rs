@@ -26,6 +26,7 @@ pub(super) fn list_offsets(
             let log = table.buckets.get(&(bucket.partition_id, *number)).map(|b| &b.log);
             log.map_or(0, |log| match call.kind {
                 0 => log.start,
+                1 if call.follower_id >= 0 => log.end(),
                 1 => log.high_watermark,
                 _ => log.offset_at(call.timestamp.unwrap_or(0)),
             })
