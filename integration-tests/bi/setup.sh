@@ -9,8 +9,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=${MILLRACE_BI_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/bi}
 
-say() { echo "bi: $*" >&2; }
-die() { say "$*"; exit 1; }
+label=bi
+. "$here/../../scripts/setup.sh"
 
 ensure_tools() {
     local missing=()
@@ -18,13 +18,7 @@ ensure_tools() {
     command -v chromedriver >/dev/null || missing+=(chromium-driver)
     fc-list 2>/dev/null | grep -q . || missing+=(fontconfig fonts-dejavu-core)
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
-    [ ${#missing[@]} -eq 0 ] && return
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        die "please install: ${missing[*]}"
-    fi
-    say "installing ${missing[*]} (apt-get)"
-    apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    install "${missing[@]}"
 }
 
 # of the versions of Python that there are, one that Superset takes
@@ -76,22 +70,8 @@ prepare_metadata() {
     mv "$MILLRACE_BI_METADATA" "$home/superset.db"
 }
 
-# once LABEL COMMAND FILE...: runs COMMAND unless the stamp says that it was done for these files
-once() {
-    local label=$1 command=$2 fingerprint
-    shift 2
-    fingerprint=$(cat "$@" | cksum)
-    if [ "$(cat "$home/$label.stamp" 2>/dev/null)" != "$fingerprint" ]; then
-        rm -f "$home/$label.stamp"
-        "$command"
-        echo "$fingerprint" >"$home/$label.stamp"
-    fi
-}
-
-mkdir -p "$home"
+one_at_a_time
 ensure_tools
-exec 9>"$home/.lock"
-flock -n 9 || { say "waiting for another set-up to end"; flock 9; }
 once uv fetch_uv "$here/requirements-uv.txt"
 once dbt fetch_dbt "$here/requirements-dbt.txt"
 once superset fetch_superset "$here/requirements-superset.txt"

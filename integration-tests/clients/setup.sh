@@ -16,8 +16,8 @@ sqllogictest=$(cat "$here/sqllogictest.version")
 
 heavy=$([ "${1:-}" = heavy ] && echo yes || true)
 
-say() { echo "clients: $*" >&2; }
-die() { say "$*"; exit 1; }
+label=clients
+. "$here/../../scripts/setup.sh"
 
 ensure_tools() {
     local missing=()
@@ -35,13 +35,7 @@ ensure_tools() {
     command -v npm >/dev/null || missing+=(npm)
     { command -v java && command -v javac; } >/dev/null || missing+=(openjdk-17-jdk-headless)
     command -v mvn >/dev/null || missing+=(maven)
-    [ ${#missing[@]} -eq 0 ] && return
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        die "please install: ${missing[*]}"
-    fi
-    say "installing ${missing[*]} (apt-get)"
-    apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    install "${missing[@]}"
 }
 
 fetch_python() {
@@ -125,22 +119,8 @@ compile_java() {
     javac -Xlint:all -d "$home/classes" -cp "$home/jars/*" "$here"/*.java >&2
 }
 
-# once LABEL COMMAND FILE...: runs COMMAND unless the stamp says that it was done for these files
-once() {
-    local label=$1 command=$2 fingerprint
-    shift 2
-    fingerprint=$(cat "$@" | cksum)
-    if [ "$(cat "$home/$label.stamp" 2>/dev/null)" != "$fingerprint" ]; then
-        rm -f "$home/$label.stamp"
-        "$command"
-        echo "$fingerprint" >"$home/$label.stamp"
-    fi
-}
-
-mkdir -p "$home"
+one_at_a_time
 ensure_tools
-exec 9>"$home/.lock"
-flock -n 9 || { say "waiting for another set-up to end"; flock 9; }
 once python fetch_python "$here/requirements.txt"
 once node fetch_node "$here/package.json" "$here/package-lock.json"
 once jars fetch_java "$here/pom.xml" "$here/pom-8.xml"

@@ -37,12 +37,12 @@ def run(command, folder, environment):
 def go(host, port, database):
     """go-sql-driver: the tests of its module, compiled at set-up."""
     environment = {"MYSQL_TEST_ADDR": f"{host}:{port}", "MYSQL_TEST_DBNAME": database}
-    # the one that is left out wants a host of the world that does not answer
-    command = ["./suite.test", "-test.v", "-test.timeout=300s", "-test.skip=^TestConnectorReturnsTimeout$"]
+    # the one that is left out wants a host of the world that does not answer; one after another, so that what a test prints is its own
+    command = ["./suite.test", "-test.v", "-test.timeout=400s", "-test.parallel=1", "-test.skip=^TestConnectorReturnsTimeout$"]
     told = run(command, HOME / "go-sql-driver", environment)
     verdicts, texts, name = {}, {}, None
     for line in told.splitlines():
-        # they run at one time: what follows belongs to the test that was named last
+        # what follows belongs to the test that was named last
         if speaks := re.match(r"=== (?:RUN|CONT|NAME) +(\w+)", line):
             name = speaks[1]
         elif verdict := re.match(r"--- (PASS|FAIL|SKIP): (\w+) ", line):

@@ -11,8 +11,8 @@ fluss=0.9.1-incubating
 # 2.8 and no newer: 3.x insists on the parent POM of fluss-lake-paimon, which is not published
 plugin=org.apache.maven.plugins:maven-dependency-plugin:2.8
 
-say() { echo "lab: $*" >&2; }
-die() { say "$*"; exit 1; }
+label=lab
+. "$here/../../scripts/setup.sh"
 
 ensure_tools() {
     local missing=()
@@ -20,13 +20,7 @@ ensure_tools() {
     command -v mvn >/dev/null || missing+=(maven)
     # tests unpack tables that Java wrote
     command -v xz >/dev/null || missing+=(xz-utils)
-    [ ${#missing[@]} -eq 0 ] && return
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        die "missing: a JDK (17; java and javac), Maven (mvn) and xz are needed; please install: ${missing[*]}"
-    fi
-    say "installing ${missing[*]} (apt-get)"
-    apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    install "${missing[@]}"
 }
 
 maven() { mvn -B -q -Dstyle.color=never "$@" >&2 || die "Maven could not resolve the artifacts (see above)"; }
@@ -59,21 +53,9 @@ compile_oracle() {
     javac -nowarn -d "$home/oracle" -cp "$home/flink/*" "$here"/oracle/*.java
 }
 
-# once LABEL FINGERPRINT COMMAND: runs COMMAND unless the stamp says that it was done for this fingerprint
-once() {
-    if [ "$(cat "$home/$1.stamp" 2>/dev/null)" != "$2" ]; then
-        rm -f "$home/$1.stamp"
-        "$3"
-        echo "$2" >"$home/$1.stamp"
-    fi
-}
-
-jars=$(cat "$here"/{server,lake,flink}/pom.xml | cksum)
-oracle="$jars $(cat "$here"/oracle/*.java | cksum)"
-mkdir -p "$home"
+poms=("$here"/{server,lake,flink}/pom.xml)
+one_at_a_time
 ensure_tools
-exec 9>"$home/.lock"
-flock -n 9 || { say "waiting for another fetch to end"; flock 9; }
-once jars "$jars" fetch_jars
-once oracle "$oracle" compile_oracle
+once jars fetch_jars "${poms[@]}"
+once oracle compile_oracle "${poms[@]}" "$here"/oracle/*.java
 echo "$home"

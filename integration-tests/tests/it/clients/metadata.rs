@@ -1,7 +1,10 @@
 //! What drivers tell of the server and its tables, as dashboards ask them: `DatabaseMetaData` of JDBC and the catalog functions of ODBC.
 //! Each driver puts the same facts into words of its own.
 
-use super::*;
+use tokio::process::Command;
+
+use super::judge::check;
+use super::{heavy_python, home};
 
 #[tokio::test]
 async fn connector_j() {

@@ -1,6 +1,10 @@
 //! The clients' own test suites: `clients/suites.py` runs them and holds each test against `clients/suites/`.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::{heavy_python, home, millrace};
 
 /// The longest that all of them may take.
 const SUITES: Duration = Duration::from_secs(1200);
