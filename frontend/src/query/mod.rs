@@ -75,6 +75,14 @@ pub async fn run(
 ) -> Result<Answer> {
     match statement {
         Statement::Query(query) => dispatch::query(frontend, session, &query, stop).await,
+        Statement::Do(query) => {
+            if let Answer::Rows(mut rows) =
+                dispatch::query(frontend, session, &query, stop).await?
+            {
+                while rows.batches.next().await.transpose()?.is_some() {}
+            }
+            Ok(Answer::Done)
+        }
         Statement::Explain { analyze: true, query, .. } => {
             explain::analyze(frontend, session, &query, stop).await
         }

@@ -76,6 +76,11 @@ pub fn statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Statement> {
     if takes_any(c, &["DESC", "DESCRIBE", "EXPLAIN"]) {
         return explain(c);
     }
+    if c.take(&["DO"]) {
+        let mut select = tokens.to_vec();
+        select[0].token = Token::make_keyword("SELECT");
+        return Ok(Statement::Do(query(&select)?));
+    }
     Ok(Statement::Query(query(tokens)?))
 }
 

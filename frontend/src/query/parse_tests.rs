@@ -92,6 +92,14 @@ fn sets() {
     assert!(refused("SET a").contains("expected"));
 }
 
+#[test]
+fn does() {
+    for (sql, query) in [("do 1", "SELECT 1"), ("/* a */ DO 1 + 1, rand()", "SELECT 1 + 1, rand()")] {
+        assert!(matches!(one(sql), Statement::Do(select) if select.to_string() == query), "{sql}");
+    }
+    assert!(refused("DO").contains("Expected"), "{}", refused("DO"));
+}
+
 /// Whatever is wrong with a statement that holds a password, the error does not repeat it.
 #[test]
 fn errors_repeat_no_secret() {

@@ -10,6 +10,8 @@ pub use crate::like::Like;
 pub enum Statement {
     /// Rows from tables or from nothing: `SELECT`, `VALUES`, `WITH`, set operations.
     Query(Box<ast::Query>),
+    /// `DO expression, …`: evaluated, and the values are not answered.
+    Do(Box<ast::Query>),
     /// `EXPLAIN` of a query.
     Explain {
         /// `EXPLAIN ANALYZE`: run the query and show its metrics.
