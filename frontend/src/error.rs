@@ -52,6 +52,12 @@ pub enum Error {
     /// A value that a variable or property does not take.
     #[error("{0}")]
     WrongValue(String),
+    /// A zone of time that there is not.
+    #[error("Unknown or incorrect time zone: '{0}'")]
+    UnknownZone(String),
+    /// A character set that there is not, or that is not done.
+    #[error("Unknown character set: '{0}'")]
+    UnknownCharset(String),
     /// A catalog of that name exists already.
     #[error("{0}")]
     Exists(String),

@@ -19,7 +19,7 @@ use crate::compress::{Algorithm, Compressed};
 use crate::packet::{Decoder, begin, finish};
 use crate::value::Rows;
 use crate::wire::put_lenenc;
-use crate::{Column, Error, Result, RowFormat, ServerError};
+use crate::{Clock, Column, Error, Result, RowFormat, ServerError};
 
 pub use login::{Login, accept, refuse};
 
@@ -293,10 +293,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         &mut self,
         batch: &RecordBatch,
         format: RowFormat,
-        offset_seconds: i32,
+        clock: &Clock,
     ) -> Result<()> {
-        let rows =
-            Rows::new(batch, format, offset_seconds).map_err(|e| Error::command(e.to_string()))?;
+        let rows = Rows::new(batch, format, clock).map_err(|e| Error::command(e.to_string()))?;
         for row in 0..rows.len() {
             rows.put(row, &mut self.out, &mut self.sequence);
             self.flush_full().await?;

@@ -37,4 +37,4 @@ pub use command::Command;
 pub use connection::{Accounts, Connection, Login, Ok, ServerOptions, accept, refuse};
 pub use error::{Error, Result, ServerError};
 pub use serve::{Answering, Service, serve};
-pub use value::RowFormat;
+pub use value::{Clock, RowFormat};

@@ -3,6 +3,8 @@
 mod nested;
 mod time;
 
+use std::sync::Arc;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, StringArray,
 };
@@ -27,6 +29,22 @@ pub enum RowFormat {
     Binary,
 }
 
+/// What the clock on a session's wall shows at an instant, both in microseconds since 1970.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn(i64) -> i64 + Send + Sync>);
+
+impl Clock {
+    /// A clock by what it shows.
+    pub fn new(shows: impl Fn(i64) -> i64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(shows))
+    }
+
+    /// The clock at Greenwich.
+    pub fn utc() -> Self {
+        Self::new(|instant| instant)
+    }
+}
+
 /// The columns of one batch, ready to be written row by row.
 pub struct Rows {
     columns: Vec<Values>,
@@ -35,19 +53,15 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Prepares a batch. `offset_seconds` is what zoned timestamps are shown at, east of UTC.
+    /// Prepares a batch. Zoned timestamps are shown by the clock.
     ///
     /// # Errors
     /// A column of a type that has no MySQL form.
-    pub fn new(
-        batch: &RecordBatch,
-        format: RowFormat,
-        offset_seconds: i32,
-    ) -> Result<Self, ArrowError> {
+    pub fn new(batch: &RecordBatch, format: RowFormat, clock: &Clock) -> Result<Self, ArrowError> {
         let schema = batch.schema();
         let columns = batch.columns().iter().zip(schema.fields());
         let columns = columns.map(|(array, field)| {
-            let values = Values::new(array, field, offset_seconds)?;
+            let values = Values::new(array, field, clock)?;
             match format {
                 RowFormat::Text => Ok(values),
                 RowFormat::Binary => values.fits_binary(field.name()),
@@ -115,12 +129,12 @@ enum Values {
     Text(StringArray),
     TextView(arrow::array::StringViewArray),
     Bytes(arrow::array::BinaryArray),
-    /// Values that hold others, and the offset of zoned timestamps among them.
-    Nested(ArrayRef, i32),
+    /// Values that hold others, and the clock for zoned timestamps among them.
+    Nested(ArrayRef, Clock),
 }
 
 impl Values {
-    fn new(array: &ArrayRef, field: &Field, offset_seconds: i32) -> Result<Self, ArrowError> {
+    fn new(array: &ArrayRef, field: &Field, clock: &Clock) -> Result<Self, ArrowError> {
         let digits = fraction_digits(field);
         Ok(match array.data_type() {
             DataType::Null => Values::Null,
@@ -147,8 +161,8 @@ impl Values {
                 Values::Time(time::time_micros(array)?, digits)
             }
             DataType::Timestamp(_, zone) => {
-                let offset = if zone.is_some() { offset_seconds } else { 0 };
-                Values::Timestamp(time::timestamp_micros(array, offset)?, digits)
+                let clock = zone.as_ref().map(|_| clock);
+                Values::Timestamp(time::timestamp_micros(array, clock)?, digits)
             }
             DataType::Utf8 => Values::Text(array.as_string().clone()),
             DataType::Utf8View => Values::TextView(array.as_string_view().clone()),
@@ -162,12 +176,12 @@ impl Values {
             DataType::Dictionary(_, value) => {
                 let plain = cast(array, value)?;
                 let field = Field::new(field.name(), value.as_ref().clone(), field.is_nullable());
-                return Self::new(&plain, &field, offset_seconds);
+                return Self::new(&plain, &field, clock);
             }
             DataType::List(_)
             | DataType::LargeList(_)
             | DataType::Struct(_)
-            | DataType::Map(..) => Values::Nested(std::sync::Arc::clone(array), offset_seconds),
+            | DataType::Map(..) => Values::Nested(Arc::clone(array), clock.clone()),
             _ => Values::Text(printed(array)?),
         })
     }
@@ -259,7 +273,7 @@ impl Values {
             Values::Date(a) => time::put_date(out, i64::from(a.value(row))),
             Values::Time(a, digits) => time::put_time(out, a.value(row), *digits),
             Values::Timestamp(a, digits) => time::put_timestamp(out, a.value(row), *digits),
-            Values::Nested(a, offset) => nested::put(out, a, row, *offset),
+            Values::Nested(a, clock) => nested::put(out, a, row, clock),
             Values::Null | Values::Text(_) | Values::TextView(_) | Values::Bytes(_) => {}
         }
     }

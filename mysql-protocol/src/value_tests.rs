@@ -9,9 +9,13 @@ use arrow::array::{
 use super::*;
 use crate::wire::Reader;
 
+fn an_hour_east() -> Clock {
+    Clock::new(|instant| instant + 3_600_000_000)
+}
+
 fn texts(array: ArrayRef) -> Vec<Option<String>> {
     let batch = RecordBatch::try_from_iter([("c", array)]).unwrap();
-    let rows = Rows::new(&batch, RowFormat::Text, 3600).unwrap();
+    let rows = Rows::new(&batch, RowFormat::Text, &an_hour_east()).unwrap();
     let text = |row| {
         let (mut out, mut sequence) = (vec![], 0);
         rows.put(row, &mut out, &mut sequence);
@@ -107,7 +111,7 @@ fn dates_and_times() {
     check(TimestampSecondArray::from(vec![0, -1]), &["1970-01-01 00:00:00", "1969-12-31 23:59:59"]);
     check(TimestampMillisecondArray::from(vec![1_700_000_000_123]), &["2023-11-14 22:13:20.123"]);
     check(TimestampNanosecondArray::from(vec![-1]), &["1969-12-31 23:59:59.999999"]);
-    // a zone moves to the session's offset, here one hour east
+    // an instant is shown by the session's clock
     check(TimestampSecondArray::from(vec![0]).with_timezone("UTC"), &["1970-01-01 01:00:00"]);
 }
 
@@ -119,7 +123,7 @@ fn bytes_and_texts() {
         "c",
         Arc::new(BinaryArray::from(vec![&b"\0\xff"[..]])) as ArrayRef,
     )]);
-    let rows = Rows::new(&batch.unwrap(), RowFormat::Text, 0).unwrap();
+    let rows = Rows::new(&batch.unwrap(), RowFormat::Text, &Clock::utc()).unwrap();
     let (mut out, mut sequence) = (vec![], 9);
     rows.put(0, &mut out, &mut sequence);
     assert_eq!((&out[..], sequence), (&[3, 0, 0, 9, 2, 0, 0xff][..], 10));
@@ -147,7 +151,7 @@ fn binary_rows() {
         ("t", Arc::new(TimestampMillisecondArray::from(vec![Some(1), None]))),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let rows = Rows::new(&batch, RowFormat::Binary, 0).unwrap();
+    let rows = Rows::new(&batch, RowFormat::Binary, &Clock::utc()).unwrap();
     let (mut out, mut sequence) = (vec![], 0);
     rows.put(0, &mut out, &mut sequence);
     let mut expected = vec![0, 0];

@@ -11,7 +11,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use mysql_protocol::prepared::Bindings;
 use mysql_protocol::{
-    Accounts, Column, Command, Connection, Error, Ok as OkPacket, RowFormat, ServerError,
+    Accounts, Clock, Column, Command, Connection, Error, Ok as OkPacket, RowFormat, ServerError,
     ServerOptions, Verifier, accept, command, greeting, packet, tls,
 };
 use rand::rngs::StdRng;
@@ -73,7 +73,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(mut connection: Connect
             }
         };
         connection.start_result(&columns).await.unwrap();
-        connection.write_batch(&batch, format, 0).await.unwrap();
+        connection.write_batch(&batch, format, &Clock::utc()).await.unwrap();
         connection.finish_result(0, 0).await.unwrap();
     }
 }

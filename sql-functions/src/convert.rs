@@ -14,6 +14,7 @@ use datafusion::common::exec_err;
 use datafusion::error::Result;
 
 use crate::calendar::{DAY, Parts, SECOND, date_text, days, moment_text, read, time_text};
+use crate::zone::Zone;
 
 /// Digits of the fraction of a second that a unit holds, six at the most.
 pub(crate) fn digits_of(unit: TimeUnit) -> u8 {
@@ -208,18 +209,11 @@ pub(crate) fn moments(array: &ArrayRef) -> Result<Int64Array> {
             Ok(days.iter().map(|day| day.map(|day| i64::from(day) * DAY)).collect())
         }
         DataType::Timestamp(unit, zone) => {
-            let offset = match zone {
-                None => 0,
-                Some(zone) => offset_micros(zone)?,
+            let zone = zone.as_deref().map_or(Ok(Zone::UTC), Zone::named)?;
+            let local = |value: i64| {
+                Some(zone.local(micros(value, *unit)?)).filter(|micros| is_in_range(*micros))
             };
             let raw = cast(array, &DataType::Int64)?;
-            let micros = |value: i64| match unit {
-                TimeUnit::Second => value.checked_mul(SECOND),
-                TimeUnit::Millisecond => value.checked_mul(1_000),
-                TimeUnit::Microsecond => Some(value),
-                TimeUnit::Nanosecond => Some(value.div_euclid(1_000)),
-            };
-            let local = |value: i64| micros(value)?.checked_add(offset).filter(|m| is_in_range(*m));
             Ok(raw.as_primitive::<Int64Type>().iter().map(|v| v.and_then(local)).collect())
         }
         DataType::Time32(_) | DataType::Time64(_) => {
@@ -235,6 +229,16 @@ pub(crate) fn moments(array: &ArrayRef) -> Result<Int64Array> {
     }
 }
 
+/// A number of units as microseconds.
+pub(crate) fn micros(value: i64, unit: TimeUnit) -> Option<i64> {
+    match unit {
+        TimeUnit::Second => value.checked_mul(SECOND),
+        TimeUnit::Millisecond => value.checked_mul(1_000),
+        TimeUnit::Microsecond => Some(value),
+        TimeUnit::Nanosecond => Some(value.div_euclid(1_000)),
+    }
+}
+
 /// Microseconds of a TIME.
 pub(crate) fn time_micros(array: &ArrayRef) -> Result<Int64Array> {
     let micros = cast(array, &DataType::Time64(TimeUnit::Microsecond))?;
@@ -244,30 +248,6 @@ pub(crate) fn time_micros(array: &ArrayRef) -> Result<Int64Array> {
 /// Whether a moment is in a year that MySQL has.
 pub(crate) fn is_in_range(micros: i64) -> bool {
     (days(0, 1, 1)..days(10_000, 1, 1)).contains(&micros.div_euclid(DAY))
-}
-
-/// Microseconds east of UTC of `+08:00`, `UTC` and their like.
-pub(crate) fn offset_micros(zone: &str) -> Result<i64> {
-    match offset_seconds(zone) {
-        Some(seconds) => Ok(seconds * SECOND),
-        None => exec_err!("Unknown or incorrect time zone: '{zone}'"),
-    }
-}
-
-/// Seconds east of UTC; `None` for a zone that is known by name alone.
-pub fn offset_seconds(zone: &str) -> Option<i64> {
-    if ["UTC", "Etc/UTC", "GMT", "SYSTEM"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
-        return Some(0);
-    }
-    let (sign, rest) = match zone.split_at_checked(1)? {
-        ("+", rest) => (1, rest),
-        ("-", rest) => (-1, rest),
-        _ => return None,
-    };
-    let (hours, minutes) = rest.split_once(':')?;
-    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-    let known = (0..=14).contains(&hours) && (0..60).contains(&minutes);
-    known.then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 /// Microseconds since 1970 as a DATE, a DATETIME or a text that has a time only where it needs one.

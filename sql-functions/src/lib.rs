@@ -5,7 +5,7 @@
 //! * [`dialect`]: how expressions are parsed
 //! * [`rewrite()`]: what a parsed query says in words that DataFusion's planner knows
 //! * [`operators`]: arithmetic, comparisons, truth
-//! * `function`, `convert`, `calendar`: the shape of functions and what they are made of
+//! * `function`, `convert`, `calendar`, `zone`: the shape of functions and what they are made of
 //! * `settle`: what needs the types of a whole plan; `quotients`: digits that are not shown
 //! * `unified`, `casts`, `math`, `text`, `dates`, `json`: the functions; `refused`: those that are refused by name
 //!
@@ -29,6 +29,7 @@ mod rewrite;
 mod settle;
 mod text;
 mod unified;
+mod zone;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -41,9 +42,9 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
-pub use convert::offset_seconds;
 use function::Definition;
 pub use rewrite::{Modes, Refusal, rewrite};
+pub use zone::Zone;
 
 const FAMILIES: &[&[Definition]] = &[
     operators::FUNCTIONS,

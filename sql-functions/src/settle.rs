@@ -19,6 +19,7 @@ use crate::convert::is_text;
 use crate::operators::compare::operands;
 use crate::udf;
 use crate::unified::{common_type, converted};
+use crate::zone::Zone;
 
 /// Functions that give as many digits of a second as a constant text has.
 const DIGITS_OF_TEXTS: [&str; 6] =
@@ -237,7 +238,7 @@ fn instant(
     let Some(read) = crate::calendar::read(written) else {
         return plan_err!("Incorrect DATETIME value: '{written}'");
     };
-    let micros = read.micros - crate::convert::offset_micros(zone.unwrap_or("UTC"))?;
+    let micros = Zone::named(zone.unwrap_or("UTC"))?.instant(read.micros);
     // in the unit of the column, so that files are still pruned by it
     Ok(Some(lit(match unit {
         TimeUnit::Second if micros % 1_000_000 == 0 => {

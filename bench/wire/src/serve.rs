@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use mysql_protocol::{
-    Accounts, Answering, Column, Command, Connection, Error, Ok as OkPacket, RowFormat,
+    Accounts, Answering, Clock, Column, Command, Connection, Error, Ok as OkPacket, RowFormat,
     ServerError, ServerOptions, Service, Verifier, accept, serve,
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -65,9 +65,10 @@ struct Table {
 
 impl Table {
     async fn rows(&mut self, format: RowFormat) -> Result<(), Error> {
+        let utc = Clock::utc();
         self.connection.start_result(&self.columns).await?;
         for batch in self.batches.iter() {
-            let writing = self.connection.write_batch(batch, format, 0);
+            let writing = self.connection.write_batch(batch, format, &utc);
             let written = tokio::time::timeout(PATIENCE, writing).await;
             written.unwrap_or_else(|_| {
                 Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use arrow::array::RecordBatch;
-use mysql_protocol::RowFormat;
 use mysql_protocol::value::Rows;
 use mysql_protocol::wire::Reader;
+use mysql_protocol::{Clock, RowFormat};
 use tpchgen::generators::LineItemGenerator;
 use tpchgen_arrow::LineItemArrow;
 
@@ -35,7 +35,7 @@ pub fn batches(rows: usize) -> Result<Vec<RecordBatch>> {
 pub fn print(rows: usize) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for batch in batches(rows)? {
-        let encoded = Rows::new(&batch, RowFormat::Text, 0)?;
+        let encoded = Rows::new(&batch, RowFormat::Text, &Clock::utc())?;
         let mut packet = vec![];
         for row in 0..encoded.len() {
             packet.clear();

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use datafusion::arrow::array::RecordBatch;
-use mysql_protocol::RowFormat;
 use mysql_protocol::capability::{STATUS_CURSOR_EXISTS, STATUS_LAST_ROW_SENT};
+use mysql_protocol::{Clock, RowFormat};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Client, Gone};
@@ -25,7 +25,7 @@ struct Cursor {
     /// What is left of the last batch.
     left: Option<RecordBatch>,
     stop: CancellationToken,
-    offset: i32,
+    clock: Clock,
 }
 
 impl Cursors {
@@ -72,8 +72,8 @@ impl Client {
             Ok(Answer::Rows(rows)) => {
                 self.set_status();
                 let columns = columns(&rows.schema);
-                let offset = self.session.offset_seconds();
-                self.cursors.0.insert(id, Cursor { rows, left: None, stop, offset });
+                let clock = self.session.clock();
+                self.cursors.0.insert(id, Cursor { rows, left: None, stop, clock });
                 Ok(self.connection.open_cursor(&columns, self.warnings()).await?)
             }
             Err(error) => self.failed(&error).await,
@@ -124,7 +124,7 @@ impl Client {
                 cursor.left = Some(batch.slice(now.num_rows(), batch.num_rows() - now.num_rows()));
             }
             wanted -= now.num_rows();
-            if let Err(error) = self.write_batch(&now, RowFormat::Binary, cursor.offset).await? {
+            if let Err(error) = self.write_batch(&now, RowFormat::Binary, &cursor.clock).await? {
                 return Ok(Err(error));
             }
         }

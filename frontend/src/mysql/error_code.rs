@@ -26,6 +26,8 @@ pub fn server_error(error: &Error) -> ServerError {
         Error::NoDatabase => (1046, b"3D000"),
         Error::UnknownVariable(_) => (1193, b"HY000"),
         Error::WrongValue(_) => (1231, b"42000"),
+        Error::UnknownZone(_) => (1298, b"HY000"),
+        Error::UnknownCharset(_) => (1115, b"42000"),
         Error::Exists(_) => (1007, b"HY000"),
         Error::Unsupported(_) => (1235, b"42000"),
         Error::UnknownStatement(_) => (1243, b"HY000"),

@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use mysql_protocol::bytes::Bytes;
 use mysql_protocol::capability::STATUS_MORE_RESULTS;
 use mysql_protocol::command::CURSOR_READ_ONLY;
-use mysql_protocol::{Column, RowFormat};
+use mysql_protocol::{Clock, Column, RowFormat};
 
 use super::connection::{Client, Gone};
 use crate::query::origins::Origin;
@@ -101,7 +101,7 @@ impl Client {
         format: RowFormat,
         more: u16,
     ) -> Result<Result<()>, Gone> {
-        let offset = self.session.offset_seconds();
+        let clock = self.session.clock();
         self.set_status();
         self.connection.start_result(&columns(&rows.schema)).await?;
         loop {
@@ -109,7 +109,7 @@ impl Client {
                 None => break,
                 Some(Err(error)) => return Ok(Err(error)),
                 Some(Ok(batch)) => {
-                    if let Err(error) = self.write_batch(&batch, format, offset).await? {
+                    if let Err(error) = self.write_batch(&batch, format, &clock).await? {
                         return Ok(Err(error));
                     }
                 }
@@ -139,10 +139,10 @@ impl Client {
         &mut self,
         batch: &RecordBatch,
         format: RowFormat,
-        offset: i32,
+        clock: &Clock,
     ) -> Result<Result<()>, Gone> {
         let patience = u64::try_from(self.session.variables.int("net_write_timeout")).unwrap_or(0);
-        let writing = self.connection.write_batch(batch, format, offset);
+        let writing = self.connection.write_batch(batch, format, clock);
         match tokio::time::timeout(Duration::from_secs(patience.max(1)), writing).await {
             Ok(Ok(())) => Ok(Ok(())),
             Ok(Err(mysql_protocol::Error::Command(what))) => Ok(Err(Error::Unsupported(what))),

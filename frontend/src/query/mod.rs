@@ -76,8 +76,7 @@ pub async fn run(
     match statement {
         Statement::Query(query) => dispatch::query(frontend, session, &query, stop).await,
         Statement::Do(query) => {
-            if let Answer::Rows(mut rows) =
-                dispatch::query(frontend, session, &query, stop).await?
+            if let Answer::Rows(mut rows) = dispatch::query(frontend, session, &query, stop).await?
             {
                 while rows.batches.next().await.transpose()?.is_some() {}
             }

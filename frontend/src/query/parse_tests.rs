@@ -94,7 +94,8 @@ fn sets() {
 
 #[test]
 fn does() {
-    for (sql, query) in [("do 1", "SELECT 1"), ("/* a */ DO 1 + 1, rand()", "SELECT 1 + 1, rand()")] {
+    for (sql, query) in [("do 1", "SELECT 1"), ("/* a */ DO 1 + 1, rand()", "SELECT 1 + 1, rand()")]
+    {
         assert!(matches!(one(sql), Statement::Do(select) if select.to_string() == query), "{sql}");
     }
     assert!(refused("DO").contains("Expected"), "{}", refused("DO"));

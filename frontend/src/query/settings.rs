@@ -105,7 +105,7 @@ async fn evaluate(
 /// part; another character set is refused rather than answered in bytes it did not ask for.
 fn names(session: &mut Session, charset: &str, collation: Option<String>) -> Result<()> {
     if !["utf8mb4", "utf8", "utf8mb3", "default"].contains(&charset) {
-        return Err(Error::WrongValue(format!("Unknown character set: '{charset}'")));
+        return Err(Error::UnknownCharset(charset.into()));
     }
     let charset = if charset == "default" { "utf8mb4" } else { charset };
     let text = |value: &str| Some(ScalarValue::Utf8(Some(value.to_string())));

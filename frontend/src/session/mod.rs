@@ -15,6 +15,8 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, plan_err};
 use datafusion::logical_expr::var_provider::VarProvider;
 use datafusion::scalar::ScalarValue;
+use mysql_protocol::Clock;
+use sql_functions::Zone;
 use union_read::ReadPath;
 
 use crate::catalog::DEFAULT_CATALOG;
@@ -102,22 +104,22 @@ impl Session {
         Ok(())
     }
 
-    /// Seconds east of UTC that zoned timestamps are shown at.
-    pub fn offset_seconds(&self) -> i32 {
-        variables::offset_seconds(&self.variables.text("time_zone")).unwrap_or(0)
+    /// The zone of the session.
+    pub fn zone(&self) -> Zone {
+        // only names of zones can be set
+        Zone::parse(&self.variables.text("time_zone")).unwrap_or(Zone::UTC)
+    }
+
+    /// Shows instants to the client.
+    pub fn clock(&self) -> Clock {
+        let zone = self.zone();
+        Clock::new(move |instant| zone.local(instant))
     }
 
     /// The path of the session's union reads.
     pub fn union_read_path(&self) -> ReadPath {
         // only names of paths can be set
         ReadPath::parse(&self.variables.text("union_read_path")).unwrap_or_default()
-    }
-
-    /// The time zone as `+hh:mm`.
-    pub fn zone(&self) -> String {
-        let minutes = self.offset_seconds() / 60;
-        let sign = if minutes < 0 { '-' } else { '+' };
-        format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
     }
 }
 

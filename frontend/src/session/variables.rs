@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use datafusion::scalar::ScalarValue;
+use sql_functions::Zone;
 use union_read::ReadPath;
 
 use super::warnings::WARNINGS_MAX;
@@ -222,7 +223,10 @@ impl Variables {
             Text(_) => Some(ScalarValue::Utf8((!new.is_null()).then(|| printed(&new)))),
         };
         let converted = converted.ok_or_else(|| wrong_value(name, &new))?;
-        let checked = check(name, converted).ok_or_else(|| wrong_value(name, &new))?;
+        let checked = check(name, converted).ok_or_else(|| match *name {
+            "time_zone" => Error::UnknownZone(printed(&new)),
+            _ => wrong_value(name, &new),
+        })?;
         if let Some(other) = other_name(name) {
             self.set.insert(other, checked.clone());
         }
@@ -313,7 +317,7 @@ fn check(name: &str, value: ScalarValue) -> Option<ScalarValue> {
     match (name, &value) {
         ("time_zone", value) => {
             let zone = printed(value);
-            (zone == "SYSTEM" || offset_seconds(&zone).is_some()).then_some(value.clone())
+            Zone::parse(&zone).map(|_| value.clone())
         }
         ("query_timeout", ScalarValue::Int64(Some(seconds))) => {
             let seconds = (*seconds > 0).then(|| (*seconds).min(QUERY_TIMEOUT_SECONDS_MAX))?;
@@ -331,12 +335,6 @@ fn check(name: &str, value: ScalarValue) -> Option<ScalarValue> {
         }
         _ => Some(value),
     }
-}
-
-/// Seconds east of UTC of `+08:00`, `-03:30`, `UTC`. Named zones with rules are not supported: a
-/// session has one offset.
-pub fn offset_seconds(zone: &str) -> Option<i32> {
-    sql_functions::offset_seconds(zone).and_then(|seconds| i32::try_from(seconds).ok())
 }
 
 fn wrong_value(name: &str, value: &ScalarValue) -> Error {
@@ -386,21 +384,13 @@ mod tests {
     fn wrong_values_are_refused() {
         let mut variables = Variables::default();
         assert_eq!(variables.set("nothing", None), Err(Error::UnknownVariable("nothing".into())));
-        for (name, value) in [("version", "9"), ("time_zone", "Mars"), ("query_timeout", "0")] {
+        let unknown = variables.set("time_zone", text("Mars"));
+        assert_eq!(unknown, Err(Error::UnknownZone("Mars".into())));
+        for (name, value) in [("version", "9"), ("query_timeout", "0")] {
             assert!(
                 matches!(variables.set(name, text(value)), Err(Error::WrongValue(_))),
                 "{name}"
             );
-        }
-    }
-
-    #[test]
-    fn offsets() {
-        assert_eq!(offset_seconds("-03:30"), Some(-12_600));
-        assert_eq!(offset_seconds("+14:00"), Some(50_400));
-        assert_eq!(offset_seconds("SYSTEM"), Some(0));
-        for wrong in ["", "+", "+15:00", "+1", "é1:00", "+01:60"] {
-            assert_eq!(offset_seconds(wrong), None, "{wrong}");
         }
     }
 

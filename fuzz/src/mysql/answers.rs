@@ -9,8 +9,8 @@ use mysql_protocol::bytes::Bytes;
 use mysql_protocol::capability::{STATUS_CURSOR_EXISTS, STATUS_LAST_ROW_SENT, STATUS_MORE_RESULTS};
 use mysql_protocol::prepared::{Bindings, Parameter};
 use mysql_protocol::{
-    Answering, Column, Command, Connection, Error, Ok as OkPacket, Result, RowFormat, ServerError,
-    Service,
+    Answering, Clock, Column, Command, Connection, Error, Ok as OkPacket, Result, RowFormat,
+    ServerError, Service,
 };
 
 use super::client::Client;
@@ -80,7 +80,7 @@ impl<'a> Answers<'a> {
 
     async fn rows(&mut self, batch: RecordBatch, format: RowFormat, flags: u16) -> Result<()> {
         self.connection.start_result(&columns(&batch)).await?;
-        match self.connection.write_batch(&batch, format, 3600).await {
+        match self.connection.write_batch(&batch, format, &Clock::utc()).await {
             Err(Error::Command(what)) => self.error(1235, what).await,
             written => {
                 written?;
@@ -119,7 +119,7 @@ impl<'a> Answers<'a> {
         });
         let batch = rows::of(bytes.unwrap_or(b"nothing"));
         if flags == 0 {
-            return self.rows(batch, RowFormat::Binary, 0).await;
+            return self.rows(batch, RowFormat::Binary, &Clock::utc()).await;
         }
         let columns = columns(&batch);
         prepared.cursor = Some(batch);
@@ -132,7 +132,7 @@ impl<'a> Answers<'a> {
         let now = left.slice(0, left.num_rows().min(wanted as usize));
         *left = left.slice(now.num_rows(), left.num_rows() - now.num_rows());
         let status = if left.num_rows() > 0 { STATUS_CURSOR_EXISTS } else { STATUS_LAST_ROW_SENT };
-        match self.connection.write_batch(&now, RowFormat::Binary, 0).await {
+        match self.connection.write_batch(&now, RowFormat::Binary, &Clock::utc()).await {
             Err(Error::Command(what)) => self.error(1235, what).await,
             written => {
                 written?;

@@ -3,17 +3,17 @@
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field};
 
-use super::Values;
+use super::{Clock, Values};
 
 /// Writes one value.
-pub(super) fn put(out: &mut Vec<u8>, array: &ArrayRef, row: usize, offset_seconds: i32) {
+pub(super) fn put(out: &mut Vec<u8>, array: &ArrayRef, row: usize, clock: &Clock) {
     if array.is_null(row) {
         out.extend_from_slice(b"null");
         return;
     }
     match array.data_type() {
-        DataType::List(_) => put_list(out, &array.as_list::<i32>().value(row), offset_seconds),
-        DataType::LargeList(_) => put_list(out, &array.as_list::<i64>().value(row), offset_seconds),
+        DataType::List(_) => put_list(out, &array.as_list::<i32>().value(row), clock),
+        DataType::LargeList(_) => put_list(out, &array.as_list::<i64>().value(row), clock),
         DataType::Struct(fields) => {
             let columns = array.as_struct();
             out.push(b'{');
@@ -21,7 +21,7 @@ pub(super) fn put(out: &mut Vec<u8>, array: &ArrayRef, row: usize, offset_second
                 separate(out, i);
                 put_string(out, field.name());
                 out.push(b':');
-                put(out, columns.column(i), row, offset_seconds);
+                put(out, columns.column(i), row, clock);
             }
             out.push(b'}');
         }
@@ -30,21 +30,21 @@ pub(super) fn put(out: &mut Vec<u8>, array: &ArrayRef, row: usize, offset_second
             out.push(b'{');
             for entry in 0..entries.len() {
                 separate(out, entry);
-                put(out, entries.column(0), entry, offset_seconds);
+                put(out, entries.column(0), entry, clock);
                 out.push(b':');
-                put(out, entries.column(1), entry, offset_seconds);
+                put(out, entries.column(1), entry, clock);
             }
             out.push(b'}');
         }
-        _ => put_scalar(out, array, row, offset_seconds),
+        _ => put_scalar(out, array, row, clock),
     }
 }
 
-fn put_list(out: &mut Vec<u8>, elements: &ArrayRef, offset_seconds: i32) {
+fn put_list(out: &mut Vec<u8>, elements: &ArrayRef, clock: &Clock) {
     out.push(b'[');
     for element in 0..elements.len() {
         separate(out, element);
-        put(out, elements, element, offset_seconds);
+        put(out, elements, element, clock);
     }
     out.push(b']');
 }
@@ -55,9 +55,9 @@ fn separate(out: &mut Vec<u8>, index: usize) {
     }
 }
 
-fn put_scalar(out: &mut Vec<u8>, array: &ArrayRef, row: usize, offset_seconds: i32) {
+fn put_scalar(out: &mut Vec<u8>, array: &ArrayRef, row: usize, clock: &Clock) {
     let field = Field::new("", array.data_type().clone(), true);
-    let Ok(values) = Values::new(&array.slice(row, 1), &field, offset_seconds) else {
+    let Ok(values) = Values::new(&array.slice(row, 1), &field, clock) else {
         return out.extend_from_slice(b"null");
     };
     match &values {

@@ -5,6 +5,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 
+use super::Clock;
+
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
@@ -14,24 +16,26 @@ pub(super) fn time_micros(array: &ArrayRef) -> Result<PrimitiveArray<Int64Type>,
     Ok(cast(&micros, &DataType::Int64)?.as_primitive().clone())
 }
 
-/// A column of timestamps as microseconds since 1970, moved to an offset.
+/// A column of timestamps as microseconds since 1970, or as a clock shows them.
 pub(super) fn timestamp_micros(
     array: &ArrayRef,
-    offset_seconds: i32,
+    clock: Option<&Clock>,
 ) -> Result<PrimitiveArray<Int64Type>, ArrowError> {
     let DataType::Timestamp(unit, _) = array.data_type() else {
         return Err(ArrowError::CastError("no timestamp".into()));
     };
     let raw = cast(array, &DataType::Int64)?;
     let raw = raw.as_primitive::<Int64Type>();
-    let offset = i64::from(offset_seconds) * SECOND;
     let micros = |value: i64| match unit {
         TimeUnit::Second => value.saturating_mul(SECOND),
         TimeUnit::Millisecond => value.saturating_mul(1_000),
         TimeUnit::Microsecond => value,
         TimeUnit::Nanosecond => value.div_euclid(1_000),
     };
-    Ok(raw.unary(|value| micros(value).saturating_add(offset)))
+    Ok(match clock {
+        Some(clock) => raw.unary(|value| (clock.0)(micros(value))),
+        None => raw.unary(micros),
+    })
 }
 
 /// Year, month and day of a day since 1970 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").

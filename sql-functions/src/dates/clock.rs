@@ -2,16 +2,20 @@
 
 use std::ops::Range;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use datafusion::common::exec_err;
 use datafusion::error::Result;
 
 use crate::calendar::{SECOND, moment_text, read, read_time, time_text};
 use crate::casts::{self, times};
-use crate::convert::{digits_of, is_text, offset_seconds, unit_of};
+use crate::convert::{digits_of, is_text, micros, unit_of};
 use crate::function::{At, Call, Definition, Planned, Returns};
+use crate::zone::Zone;
 
+/// The last second of a TIMESTAMP, 3001-01-18 23:59:59 (MySQL 8.0.28).
+const SECONDS_MAX: i64 = 32_536_771_199;
 /// MySQL's largest TIME, in seconds.
 const TIME_MAX: i64 = 838 * 3600 + 59 * 60 + 59;
 
@@ -47,6 +51,8 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
     Definition::new("subtime", 2..=2, Returns::By(added_type), |call| added(call, -1)),
     Definition::new("unix_timestamp", 2..=3, Returns::By(seconds_type), unix_timestamp),
     Definition::new("from_unixtime", 2..=3, Returns::By(from_type), from_unixtime),
+    Definition::new("unix_clock", 1..=1, Returns::Int, unix_clock),
+    Definition::new("utc_clock", 2..=2, Returns::By(|p| casts::moment_type(p, 1)), utc_clock),
     Definition::new("convert_tz", 3..=3, Returns::By(|p| Ok(moment_with(p, 0..1))), convert_tz),
     Definition::new("timestamp", 1..=2, Returns::By(|p| Ok(moment_with(p, 0..2))), |call| {
         let moments = call.moments(0)?;
@@ -162,13 +168,9 @@ fn digits_of_seconds(seconds: &DataType) -> u8 {
 }
 
 /// The zone is the first argument of these two: that of the session, put there while the statement is planned.
-fn zone(call: &Call) -> Result<i64> {
+fn zone(call: &Call) -> Result<Zone> {
     let zones = call.text(0)?;
-    match zones.iter().next().flatten().map(|zone| (zone, offset_seconds(zone))) {
-        Some((_, Some(seconds))) => Ok(seconds),
-        Some((zone, None)) => exec_err!("Unknown or incorrect time zone: '{zone}'"),
-        None => Ok(0),
-    }
+    zones.iter().next().flatten().map_or(Ok(Zone::UTC), Zone::named)
 }
 
 fn seconds_type(planned: &Planned) -> Result<DataType> {
@@ -186,14 +188,20 @@ fn seconds_type(planned: &Planned) -> Result<DataType> {
 }
 
 fn unix_timestamp(call: &Call) -> Result<ArrayRef> {
-    let offset = zone(call)? * SECOND;
-    let moments = if call.len() > 2 {
+    let zone = zone(call)?;
+    let of_zone = |moments: Int64Array| moments.unary(|moment| zone.instant(moment));
+    let instants = if call.len() > 2 {
         let (texts, formats) = (call.text(1)?, call.text(2)?);
-        (0..call.rows).map(|row| super::format::parsed(texts.at(row)?, formats.at(row)?)).collect()
+        let parsed = |row: usize| super::format::parsed(texts.at(row)?, formats.at(row)?);
+        of_zone((0..call.rows).map(parsed).collect())
     } else {
-        call.moments(1)?
+        // an instant is not read off the clock, which shows some times twice
+        match instants(call, 1)? {
+            Some(instants) => instants,
+            None => of_zone(call.moments(1)?),
+        }
     };
-    let since = |row: usize| Some((moments.at(row)? - offset).max(0));
+    let since = |row: usize| Some(instants.at(row)?.max(0));
     match call.returns {
         DataType::Decimal128(precision, scale) => {
             let unit = 10i64.pow(6 - scale.unsigned_abs() as u32);
@@ -214,12 +222,11 @@ fn from_type(planned: &Planned) -> Result<DataType> {
 }
 
 fn from_unixtime(call: &Call) -> Result<ArrayRef> {
-    const SECONDS_MAX: f64 = 32_536_771_199.0;
-    let offset = zone(call)? * SECOND;
+    let zone = zone(call)?;
     let seconds = call.doubles(1)?;
     let micros = |row: usize| {
-        let seconds = seconds.at(row).filter(|s| (0.0..=SECONDS_MAX).contains(s))?;
-        Some((seconds * 1e6).round() as i64 + offset)
+        let seconds = seconds.at(row).filter(|s| (0.0..=SECONDS_MAX as f64).contains(s))?;
+        Some(zone.local((seconds * 1e6).round() as i64))
     };
     if call.len() > 2 {
         let formats = call.text(2)?;
@@ -228,16 +235,51 @@ fn from_unixtime(call: &Call) -> Result<ArrayRef> {
     call.give_moments(micros)
 }
 
-/// Between zones of fixed offsets; one that is known by name alone is refused, never NULL: MySQL's NULL is a missing table of zones.
+/// A moment of no TIMESTAMP stays what it is. An unknown zone is an error: MySQL's NULL is that of a server without its table of zones.
 fn convert_tz(call: &Call) -> Result<ArrayRef> {
-    let (moments, from, to) = (call.moments(0)?, call.text(1)?, call.text(2)?);
-    for zone in from.iter().chain(to.iter()).flatten() {
-        if offset_seconds(zone).is_none() && zone.contains('/') {
-            return exec_err!("CONVERT_TZ knows offsets as '+08:00' and UTC, not '{zone}'");
-        }
-    }
+    let (moments, from, to) = (call.moments(0)?, zones(call, 1)?, zones(call, 2)?);
     call.give_moments(|row| {
-        let (from, to) = (offset_seconds(from.at(row)?)?, offset_seconds(to.at(row)?)?);
-        Some(moments.at(row)? + (to - from) * SECOND)
+        let (moment, from, to) = (moments.at(row)?, from[row]?, to[row]?);
+        let instant = from.instant(moment);
+        let is_timestamp = (1..=SECONDS_MAX).contains(&instant.div_euclid(SECOND));
+        Some(if is_timestamp { to.local(instant) } else { moment })
     })
+}
+
+fn zones(call: &Call, argument: usize) -> Result<Vec<Option<Zone>>> {
+    let mut known: Option<(String, Zone)> = None;
+    let texts = call.text(argument)?;
+    let zone = |text: &str| {
+        if let Some((name, zone)) = &known
+            && name == text
+        {
+            return Ok(*zone);
+        }
+        let zone = Zone::named(text)?;
+        known = Some((text.to_string(), zone));
+        Ok(zone)
+    };
+    let mut zone = zone;
+    texts.iter().map(|text| text.map(&mut zone).transpose()).collect()
+}
+
+/// Values of a type with a zone as instants, in microseconds; `None` for other types.
+fn instants(call: &Call, argument: usize) -> Result<Option<Int64Array>> {
+    let array = call.array(argument)?;
+    let DataType::Timestamp(unit, Some(_)) = array.data_type() else { return Ok(None) };
+    let raw = cast(&array, &DataType::Int64)?;
+    let raw = raw.as_primitive::<Int64Type>();
+    Ok(Some(raw.iter().map(|value| value.and_then(|value| micros(value, *unit))).collect()))
+}
+
+/// As the clock at Greenwich shows an instant.
+fn utc_clock(call: &Call) -> Result<ArrayRef> {
+    let Some(instants) = instants(call, 0)? else { return exec_err!("no instant") };
+    call.give_moments(|row| instants.at(row))
+}
+
+/// Whole seconds since 1970 of an instant.
+fn unix_clock(call: &Call) -> Result<ArrayRef> {
+    let Some(instants) = instants(call, 0)? else { return exec_err!("no instant") };
+    call.give_ints(|row| Some(instants.at(row)?.div_euclid(SECOND)))
 }

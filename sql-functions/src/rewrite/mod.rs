@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast::{
 pub struct Modes {
     /// `PIPES_AS_CONCAT`: `||` puts texts together; without it, it is `OR`.
     pub pipes_as_concat: bool,
-    /// The session's time zone as an offset, `+00:00`.
+    /// The session's time zone by its name as [`crate::Zone::name`] gives it.
     pub zone: String,
 }
 

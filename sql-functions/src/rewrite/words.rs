@@ -54,7 +54,7 @@ pub(super) fn expr(expr: &mut Expr, modes: &Modes) -> Result<(), Refusal> {
     if let Some(to) = renamed.or_else(|| crate::canonical(&name)) {
         function.name = ObjectName::from(vec![Ident::new(to)]);
     }
-    if let Some(plain) = plain(&name, function, modes) {
+    if let Some(plain) = plain(&name, function) {
         *expr = plain;
     }
     Ok(())
@@ -63,6 +63,7 @@ pub(super) fn expr(expr: &mut Expr, modes: &Modes) -> Result<(), Refusal> {
 /// Arguments that nobody writes: the zone of the session, and which values are JSON already.
 fn hidden(name: &str, function: &mut Function, modes: &Modes) {
     let argument = match name {
+        "unix_timestamp" if arguments(function).is_some_and(|args| args.is_empty()) => return,
         "unix_timestamp" | "from_unixtime" => modes.zone.clone(),
         "json_array" | "json_object" | "json_set" | "json_insert" | "json_replace"
         | "json_array_append" | "json_array_insert" => {
@@ -73,9 +74,6 @@ fn hidden(name: &str, function: &mut Function, modes: &Modes) {
     };
     let unnamed = |e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e));
     if let FunctionArguments::List(list) = &mut function.args {
-        if name == "unix_timestamp" && list.args.is_empty() {
-            list.args.push(unnamed(call("now", vec![])));
-        }
         list.args.insert(0, unnamed(text(&argument)));
     }
 }
@@ -107,13 +105,13 @@ fn is_json(expr: &Expr) -> bool {
     }
 }
 
-fn plain(name: &str, function: &Function, modes: &Modes) -> Option<Expr> {
+fn plain(name: &str, function: &Function) -> Option<Expr> {
     let args: Vec<Expr> = match function.args {
         // CURRENT_DATE and its like are called without parentheses too
         FunctionArguments::None => vec![],
         _ => arguments(function)?.into_iter().cloned().collect(),
     };
-    if let Some(clock) = clock(name, &args, modes) {
+    if let Some(clock) = clock(name, &args) {
         return Some(clock);
     }
     match (name, &args[..]) {
@@ -156,10 +154,10 @@ fn plain(name: &str, function: &Function, modes: &Modes) -> Option<Expr> {
 }
 
 /// The clock of the statement, cut to seconds or to as many digits as asked for.
-fn clock(name: &str, args: &[Expr], modes: &Modes) -> Option<Expr> {
+fn clock(name: &str, args: &[Expr]) -> Option<Expr> {
     let digits = args.first().cloned().unwrap_or_else(|| number(0));
     let now = || call("clock", vec![call("now", vec![]), digits.clone()]);
-    let utc = || call("convert_tz", vec![now(), text(&modes.zone), text("+00:00")]);
+    let utc = || call("utc_clock", vec![call("now", vec![]), digits.clone()]);
     if args.len() > 1 {
         return None;
     }
@@ -167,6 +165,7 @@ fn clock(name: &str, args: &[Expr], modes: &Modes) -> Option<Expr> {
         "now" | "current_timestamp" | "localtime" | "localtimestamp" | "sysdate" => Some(now()),
         "curdate" | "current_date" => Some(call("cast_date", vec![now()])),
         "curtime" | "current_time" => Some(call("cast_time", vec![now(), digits])),
+        "unix_timestamp" if args.is_empty() => Some(call("unix_clock", vec![call("now", vec![])])),
         "utc_timestamp" => Some(utc()),
         "utc_date" => Some(call("cast_date", vec![utc()])),
         "utc_time" => Some(call("cast_time", vec![utc(), digits])),

@@ -10,6 +10,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::parser::Parser;
+use mysql_protocol::Clock;
 use mysql_protocol::value::{RowFormat, Rows};
 use mysql_protocol::wire::Reader;
 use sql_functions::Modes;
@@ -45,7 +46,7 @@ pub async fn answer(sql: &str) -> Result<Vec<Vec<String>>, String> {
     let mut answer = vec![];
     for batch in batches {
         let batch = batch.with_schema(Arc::clone(&schema)).unwrap();
-        let rows = Rows::new(&batch, RowFormat::Text, 0).unwrap();
+        let rows = Rows::new(&batch, RowFormat::Text, &Clock::utc()).unwrap();
         for row in 0..rows.len() {
             let (mut packet, mut sequence) = (vec![], 0);
             rows.put(row, &mut packet, &mut sequence);

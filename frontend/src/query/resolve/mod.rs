@@ -84,7 +84,7 @@ impl Resolver {
         }
         sql_functions::rewrite(&mut query, &self.modes()).map_err(Error::Unsupported)?;
         session_functions::replace(&mut query, session);
-        time_travel::resolve(&mut query, &session.zone())?;
+        time_travel::resolve(&mut query, &session.zone().name())?;
         if let Some(name) = session_functions::unknown_variable(&query, session) {
             return Err(Error::UnknownVariable(name));
         }
@@ -101,7 +101,7 @@ impl Resolver {
         options.catalog.default_catalog = self.catalog.clone();
         options.catalog.default_schema =
             self.database.clone().unwrap_or_else(|| NO_DATABASE.into());
-        options.execution.time_zone = Some(self.session.zone());
+        options.execution.time_zone = Some(self.session.zone().name());
         let now = NowFunc::new_with_config(options);
         // the clock of the statement: NOW() is planned as its value
         state.register_udf(Arc::new(ScalarUDF::from(now)))?;
@@ -120,7 +120,7 @@ impl Resolver {
         let has = |mode: &str| sql_mode.split(',').any(|set| set.trim() == mode);
         sql_functions::Modes {
             pipes_as_concat: has("PIPES_AS_CONCAT") || has("ANSI"),
-            zone: self.session.zone(),
+            zone: self.session.zone().name(),
         }
     }
 

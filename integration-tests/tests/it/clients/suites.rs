@@ -26,8 +26,7 @@ async fn tests_are_in_the_states_that_are_told() {
     assert!(output.status.success(), "{}\n{told}\n{errors}", output.status);
     let suites: Vec<Json> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(!suites.is_empty(), "no suite was run");
-    for suite in suites {
-        let other = suite["rows"].as_array().unwrap();
-        assert!(other.is_empty(), "test, state told, state found: {suite}");
-    }
+    let other: Vec<&Json> =
+        suites.iter().filter(|suite| suite["rows"] != serde_json::json!([])).collect();
+    assert!(other.is_empty(), "test, state told, state found: {other:?}");
 }
