@@ -45,7 +45,7 @@ def go(host, port, database):
         # what follows belongs to the test that was named last
         if speaks := re.match(r"=== (?:RUN|CONT|NAME) +(\w+)", line):
             name = speaks[1]
-        elif verdict := re.match(r"--- (PASS|FAIL|SKIP): (\w+) ", line):
+        elif verdict := re.search(r"--- (PASS|FAIL|SKIP): (\w+) ", line):
             verdicts[verdict[2]] = verdict[1]
         else:
             texts[name] = f"{texts.get(name, '')}{line}\n"

@@ -8,7 +8,7 @@ const REFUSED: &[(&[&str], &str)] = &[
         "there are no locks to take",
     ),
     (&["load_file"], "no files of the server are read"),
-    (&["sleep", "benchmark"], "no statement waits for nothing"),
+    (&["benchmark"], "no statement is busy for nothing"),
     (
         &[
             "master_pos_wait",

@@ -72,7 +72,7 @@ impl Client {
             Ok(Answer::Rows(rows)) => {
                 self.set_status();
                 let columns = columns(&rows.schema);
-                let clock = self.session.clock();
+                let clock = self.clock();
                 self.cursors.0.insert(id, Cursor { rows, left: None, stop, clock });
                 Ok(self.connection.open_cursor(&columns, self.warnings()).await?)
             }

@@ -94,6 +94,12 @@ impl Client {
         Ok(false)
     }
 
+    /// Shows instants in the zone of the session.
+    pub(super) fn clock(&self) -> Clock {
+        let zone = self.session.zone();
+        Clock::new(move |instant| zone.local(instant))
+    }
+
     /// Writes rows as they come. The inner error ends them in the middle.
     async fn write_rows(
         &mut self,
@@ -101,7 +107,7 @@ impl Client {
         format: RowFormat,
         more: u16,
     ) -> Result<Result<()>, Gone> {
-        let clock = self.session.clock();
+        let clock = self.clock();
         self.set_status();
         self.connection.start_result(&columns(&rows.schema)).await?;
         loop {

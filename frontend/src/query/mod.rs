@@ -3,12 +3,13 @@
 //! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
 //! * [`time_travel`]: `AS OF` → names of tables; [`names`], [`assignments`]: what only tools write
 //! * [`plan`]: query → physical plan at a read point; [`labels`], [`origins`], [`spelling`], [`functions`], [`session_functions`], `proven` beside it
-//! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here
+//! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here (`constant`)
 //! * [`resolve`]: names in a query → tables and views; [`views`]: `CREATE VIEW` and its like
 //! * [`explain`], [`metadata`], [`create_table`]: what is answered in text
 //! * [`settings`], [`hints`]: `SET`, `USE`, `/*+ SET_VAR() */`
 
 pub mod assignments;
+mod constant;
 pub mod create_table;
 pub mod dispatch;
 pub mod explain;

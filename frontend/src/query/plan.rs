@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -14,7 +14,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast;
 
 use super::resolve::{Resolver, planned_label};
-use super::{labels, names, origins, proven};
+use super::{constant, labels, names, origins, proven};
 use crate::config::FrontendSection;
 use crate::information_schema::Sources;
 use crate::session::Session;
@@ -59,6 +59,7 @@ impl Planner {
         let builder = builder.with_analyzer_rules(sql_functions::analyzer_rules());
         let mut template = builder.with_physical_optimizer_rules(proven::rules()).build();
         sql_functions::register(&mut template)?;
+        template.register_udf(Arc::new(constant::sleep()))?;
         let select_list_max = section.select_list_max;
         Ok(Self { template: Arc::new(template), sources, select_list_max })
     }
@@ -76,13 +77,22 @@ impl Planner {
     /// Plans a query of a session.
     pub async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Plan> {
         let resolver = self.resolver(session);
-        let (state, unlimited) = resolver.logical(query).await?;
+        let (mut state, unlimited) = resolver.logical(query).await?;
         let catalog = state.config_options().catalog.clone();
         let origins = (0..unlimited.schema().fields().len())
             .map(|at| origins::origin(&unlimited, at, &catalog))
             .collect::<Vec<_>>();
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
-        let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+        if constant::scans_nothing(&logical)? {
+            state.config_mut().options_mut().execution.target_partitions = 1;
+        }
+        let mut physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+        let is_constant = constant::is_constant(&physical)?;
+        if is_constant {
+            physical = constant::in_order(physical)?;
+        } else if constant::waits(&physical)? {
+            return Err(Error::Unsupported("SLEEP in a query over tables is not supported".into()));
+        }
         let fields = physical.schema();
         let planned: Vec<String> =
             logical.schema().fields().iter().map(|field| planned_label(field)).collect();
@@ -94,7 +104,6 @@ impl Planner {
         );
         let schema =
             Arc::new(datafusion::arrow::datatypes::Schema::new(renamed.collect::<Vec<_>>()));
-        let is_constant = is_constant(&physical)?;
         Ok(Plan { physical, logical, schema, is_constant, state })
     }
 
@@ -160,16 +169,4 @@ fn select_limit(session: &Session, plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         _ => Ok(plan),
     }
-}
-
-fn is_constant(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    let mut constant = true;
-    plan.apply(|node| {
-        if node.is::<union_read::UnionReadExec>() {
-            constant = false;
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(constant)
 }

@@ -15,7 +15,6 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, plan_err};
 use datafusion::logical_expr::var_provider::VarProvider;
 use datafusion::scalar::ScalarValue;
-use mysql_protocol::Clock;
 use sql_functions::Zone;
 use union_read::ReadPath;
 
@@ -108,12 +107,6 @@ impl Session {
     pub fn zone(&self) -> Zone {
         // only names of zones can be set
         Zone::parse(&self.variables.text("time_zone")).unwrap_or(Zone::UTC)
-    }
-
-    /// Shows instants to the client.
-    pub fn clock(&self) -> Clock {
-        let zone = self.zone();
-        Clock::new(move |instant| zone.local(instant))
     }
 
     /// The path of the session's union reads.

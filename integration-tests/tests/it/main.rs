@@ -8,6 +8,7 @@ mod checker;
 mod clients;
 mod cluster;
 mod connections;
+mod constants;
 mod faults;
 mod lake;
 mod lake_rest;
