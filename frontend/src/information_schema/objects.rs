@@ -202,11 +202,13 @@ impl InformationSchema {
     pub async fn tables(&self, wanted: &Wanted) -> Result<Vec<(Database, Listed)>> {
         let databases = self.databases(&wanted.databases).await?;
         let tables: Vec<_> = stream::iter(databases)
-            .map(async |database| match database.tables().await {
-                Ok(tables) => Ok((database, tables)),
-                // dropped since it was listed
-                Err(Error::UnknownDatabase(_)) => Ok((database, vec![])),
-                Err(error) => Err(error),
+            .map(|database| async move {
+                match database.tables().await {
+                    Ok(tables) => Ok((database, tables)),
+                    // dropped since it was listed
+                    Err(Error::UnknownDatabase(_)) => Ok((database, vec![])),
+                    Err(error) => Err(error),
+                }
             })
             .buffered(AT_ONCE)
             .try_collect()

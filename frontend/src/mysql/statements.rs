@@ -20,6 +20,10 @@ impl Client {
     /// COM_QUERY: the statements of a text, up to the first that fails.
     pub(super) async fn query(&mut self, sql: &str) -> Result<(), Gone> {
         let statements = match tokens::statements(sql) {
+            Ok(statements) if statements.is_empty() && tokens::has_comment(sql) => {
+                self.session.warnings.clear();
+                return self.ok(0).await;
+            }
             Ok(statements) if statements.is_empty() => Err(Error::Empty),
             Ok(statements) if statements.len() > 1 && !self.connection.multi_statements() => {
                 Err(Error::Syntax("several statements in one text were not asked for".into()))

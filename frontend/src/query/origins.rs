@@ -1,13 +1,19 @@
 //! Where the columns of a result are from. Of a plain column of a table MySQL tells the database, the table by the statement's name for
-//! it and by its own, and the column's own name; of an expression nothing. It travels in the metadata of a result's fields.
+//! it and by its own, and the column's own name; of what a derived table computes the names in the statement; of an expression nothing.
+//! It travels in the metadata of a result's fields.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::Field;
 use datafusion::common::config::CatalogOptions;
 use datafusion::common::{DFSchema, JoinType};
 use datafusion::logical_expr::logical_plan::{Distinct, Join};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
+use datafusion::sql::sqlparser::ast::{Query, TableFactor, Visit, Visitor};
 use union_read::version::SEPARATOR;
 
+use super::resolve::planned_label;
 use crate::information_schema::definition::LABEL;
 
 const DATABASE: &str = "millrace.origin.database";
@@ -18,11 +24,11 @@ const ORG_NAME: &str = "millrace.origin.org_name";
 /// Where a column is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The database, `catalog.database` outside of the session's catalog.
+    /// The database, `catalog.database` outside of the session's catalog; empty for what a derived table computes.
     pub database: String,
     /// The table as the statement calls it.
     pub table: String,
-    /// The table's own name.
+    /// The table's own name, or empty.
     pub org_table: String,
     /// The column's own name.
     pub org_name: String,
@@ -53,9 +59,47 @@ pub fn marked(field: Field, origin: Option<Origin>) -> Field {
 
 /// The origin of a column of a plan, one that no optimizer has changed.
 pub fn origin(plan: &LogicalPlan, column: usize, session: &CatalogOptions) -> Option<Origin> {
+    let mut named = None;
+    let of_table = plain(plan, column, session, &mut named);
+    of_table.or_else(|| {
+        let (table, org_name) = named?;
+        Some(Origin { database: String::new(), table, org_table: String::new(), org_name })
+    })
+}
+
+/// The names that a query gives to tables, as they are written, by those that plans have.
+pub fn written(query: &Query) -> HashMap<String, String> {
+    let mut names = Names::default();
+    let _ = query.visit(&mut names);
+    names.0
+}
+
+#[derive(Default)]
+struct Names(HashMap<String, String>);
+
+impl Visitor for Names {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. } = factor
+        {
+            let written = &alias.name.value;
+            self.0.entry(written.to_lowercase()).or_insert_with(|| written.clone());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The origin of a plain column of a table. `named` becomes the outermost name of a table, which is what the statement's list sees, and
+/// the column's name in it.
+fn plain(
+    plan: &LogicalPlan,
+    column: usize,
+    session: &CatalogOptions,
+    named: &mut Option<(String, String)>,
+) -> Option<Origin> {
     let (mut plan, mut at) = (plan, column);
-    // the outermost name of a table is that which the statement's list sees
-    let mut table = None;
     loop {
         plan = match plan {
             LogicalPlan::Projection(projection) => {
@@ -67,9 +111,10 @@ pub fn origin(plan: &LogicalPlan, column: usize, session: &CatalogOptions) -> Op
                 &aggregate.input
             }
             LogicalPlan::Window(window) if at < width(&window.input) => &window.input,
-            LogicalPlan::SubqueryAlias(named) => {
-                table.get_or_insert_with(|| named.alias.table().to_string());
-                &named.input
+            LogicalPlan::SubqueryAlias(alias) => {
+                let name = planned_label(alias.schema.field(at));
+                named.get_or_insert_with(|| (alias.alias.table().to_string(), name));
+                &alias.input
             }
             LogicalPlan::Join(join) => {
                 let (side, of_side) = side(join, at)?;
@@ -80,7 +125,10 @@ pub fn origin(plan: &LogicalPlan, column: usize, session: &CatalogOptions) -> Op
             LogicalPlan::Filter(filter) => &filter.input,
             LogicalPlan::Sort(sort) => &sort.input,
             LogicalPlan::Limit(limit) => &limit.input,
-            LogicalPlan::TableScan(scan) => return scanned(scan, at, table, session),
+            LogicalPlan::TableScan(scan) => {
+                let table = named.as_ref().map(|(table, _)| table.clone());
+                return scanned(scan, at, table, session);
+            }
             _ => return None,
         };
     }
@@ -142,6 +190,9 @@ mod tests {
     use datafusion::arrow::datatypes::{DataType, Schema};
     use datafusion::datasource::MemTable;
     use datafusion::prelude::SessionContext;
+    use datafusion::sql::sqlparser::ast;
+    use datafusion::sql::sqlparser::parser::Parser;
+    use sql_functions::dialect::MillraceDialect;
 
     use super::*;
 
@@ -165,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn plain_columns_have_an_origin_and_expressions_none() {
+    async fn columns_have_an_origin_and_expressions_none() {
         for (sql, wanted) in [
             ("SELECT a, b AS x, a + 1, 1 FROM t", &["public.t/t.a", "public.t/t.b", "-", "-"][..]),
             ("SELECT * FROM t AS v LIMIT 1", &["public.v/t.a", "public.v/t.b"]),
@@ -175,7 +226,13 @@ mod tests {
             ),
             (
                 "SELECT d.x, d.n FROM (SELECT a AS x, count(*) AS n FROM t GROUP BY a) d WHERE n > 1",
-                &["public.d/t.a", "-"],
+                &["public.d/t.a", ".d/.n"],
+            ),
+            ("SELECT one, one + 1 FROM (SELECT 1 AS one) AS a", &[".a/.one", "-"]),
+            ("SELECT * FROM (SELECT a FROM t UNION ALL SELECT b FROM u) v", &[".v/.a"]),
+            (
+                "WITH c AS (SELECT a, a + 1 AS p FROM t) SELECT p, a FROM c",
+                &[".c/.p", "public.c/t.a"],
             ),
             ("SELECT DISTINCT b, row_number() OVER () FROM t", &["public.t/t.b", "-"]),
             ("SELECT a FROM t WHERE a IN (SELECT b FROM u)", &["public.t/t.a"]),
@@ -184,6 +241,20 @@ mod tests {
         ] {
             assert_eq!(origins(sql).await, wanted, "{sql}");
         }
+    }
+
+    #[test]
+    fn names_are_told_as_they_are_written() {
+        let sql = "SELECT * FROM (SELECT 1 FROM orders AS Inner1) AS Outer1 JOIN t AS `A b` ON 1";
+        let ast::Statement::Query(query) =
+            Parser::parse_sql(&MillraceDialect, sql).unwrap().remove(0)
+        else {
+            panic!()
+        };
+        let mut names: Vec<_> = written(&query).into_iter().collect();
+        names.sort();
+        let wanted = [("a b", "A b"), ("inner1", "Inner1"), ("outer1", "Outer1")];
+        assert_eq!(names, wanted.map(|(name, written)| (name.to_string(), written.to_string())));
     }
 
     #[test]

@@ -79,9 +79,15 @@ impl Planner {
         let resolver = self.resolver(session);
         let (mut state, unlimited) = resolver.logical(query).await?;
         let catalog = state.config_options().catalog.clone();
-        let origins = (0..unlimited.schema().fields().len())
-            .map(|at| origins::origin(&unlimited, at, &catalog))
-            .collect::<Vec<_>>();
+        let written = origins::written(query);
+        let origin = |at| {
+            let mut origin = origins::origin(&unlimited, at, &catalog)?;
+            if let Some(table) = written.get(&origin.table) {
+                origin.table.clone_from(table);
+            }
+            Some(origin)
+        };
+        let origins: Vec<_> = (0..unlimited.schema().fields().len()).map(origin).collect();
         let logical = state.optimize(&select_limit(session, unlimited)?)?;
         if constant::scans_nothing(&logical)? {
             state.config_mut().options_mut().execution.target_partitions = 1;

@@ -32,8 +32,20 @@ pub fn statements(sql: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
             _ => all.last_mut().expect("invariant: never empty").push(token),
         }
     }
+    // nothing follows: a comment without its blank
+    if let Some(tokens) = all.last_mut().filter(|_| sql.ends_with("--"))
+        && let [.., first, second] = &tokens[..]
+        && [&first.token, &second.token] == [&Token::Minus; 2]
+    {
+        tokens.truncate(tokens.len() - 2);
+    }
     all.retain(|tokens| !tokens.is_empty());
     Ok(all)
+}
+
+/// Whether a text without a statement says at least something, in comments.
+pub fn has_comment(sql: &str) -> bool {
+    sql.contains(|c: char| !c.is_whitespace() && c != ';')
 }
 
 /// The part of a text that tokens stand for; `None` where they do not stand for a part of it, such as values that were put in the

@@ -29,6 +29,25 @@ async fn parts_of_a_union_come_in_their_order() {
     }
 }
 
+/// Pools of connections send a comment to see whether one lives.
+#[tokio::test]
+async fn comments_alone_are_answered() {
+    let millrace = Deployment::start(0).await.unwrap();
+    let mut connection = millrace.connect().await.unwrap();
+    for comment in ["/* ping */", "-- ping", "# ping", "--"] {
+        assert!(query(&mut connection, comment).await.unwrap().is_empty(), "{comment}");
+    }
+    assert_eq!(query(&mut connection, "SELECT 1 --").await.unwrap(), [["1"]]);
+    assert_eq!(query(&mut connection, "SELECT 3 --2").await.unwrap(), [["5"]]);
+    for empty in [" ", ";", " ;\n"] {
+        let answer = query(&mut connection, empty).await;
+        assert!(
+            matches!(answer, Err(Error::Server(ref error)) if error.code == 1065),
+            "{answer:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn sleep_ends_by_itself_by_kill_and_by_time() {
     let millrace = Deployment::start(0).await.unwrap();
