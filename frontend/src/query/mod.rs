@@ -1,6 +1,6 @@
 //! The pipeline of a statement; read [`run`] first.
 //!
-//! * [`parse`], [`show`], [`tokens`]: text → [`statement`]
+//! * [`parse`], [`show`], [`tokens`], `size`: text → [`statement`]
 //! * [`time_travel`]: `AS OF` → names of tables; [`names`], [`assignments`]: what only tools write
 //! * [`plan`]: query → physical plan at a read point; [`labels`], [`origins`], [`spelling`], [`functions`], [`session_functions`], `proven` beside it
 //! * [`dispatch`]: plan → rows, from the backends or, where no table is read, from here (`constant`)
@@ -26,6 +26,7 @@ mod resolve;
 pub mod session_functions;
 pub mod settings;
 pub mod show;
+mod size;
 pub mod spelling;
 pub mod statement;
 pub mod time_travel;

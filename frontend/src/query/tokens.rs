@@ -6,16 +6,12 @@ use datafusion::sql::sqlparser::tokenizer::{
 };
 use sql_functions::dialect::MillraceDialect;
 
+use super::size;
 use crate::{Error, Result};
-
-/// The longest statement text, in bytes, whatever `max_allowed_packet` allows.
-pub const STATEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Splits a text into its statements' tokens, without white space, comments that are no hints and empty statements.
 pub fn statements(sql: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
-    if sql.len() > STATEMENT_BYTES_MAX {
-        return Err(Error::Syntax(format!("statement is longer than {STATEMENT_BYTES_MAX} bytes")));
-    }
+    size::check(sql)?;
     let tokens = Tokenizer::new(&MillraceDialect, sql)
         .tokenize_with_location()
         .map_err(|e| Error::Syntax(e.to_string()))?;

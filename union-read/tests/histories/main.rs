@@ -79,26 +79,29 @@ async fn run(history: &History) -> Result<Counts, Box<dyn std::error::Error>> {
     let mut counts = Counts::new();
     for step in &history.steps {
         match step {
-            Step::Ask(question) => ask_all(&world, question, &mut counts).await?,
+            Step::Ask(question) => ask_all(&mut world, question, &mut counts).await?,
             step => world.apply(step).await?,
         }
     }
     for question in [Question::All, Question::Lake, Question::RealTime] {
-        ask_all(&world, &question, &mut counts).await?;
+        ask_all(&mut world, &question, &mut counts).await?;
     }
     Ok(counts)
 }
 
 async fn ask_all(
-    world: &World,
+    world: &mut World,
     question: &Question,
     counts: &mut Counts,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let paths: &[ReadPath] = match question {
         Question::Lake | Question::RealTime => &[ReadPath::Auto],
-        _ => &[ReadPath::Auto, ReadPath::LakeAndTail, ReadPath::KvAndTail, ReadPath::LogReplay],
+        _ => &[ReadPath::LogReplay, ReadPath::Auto, ReadPath::LakeAndTail, ReadPath::KvAndTail],
     };
     for path in paths {
+        if *path != ReadPath::LogReplay {
+            world.show_what_states_wait_for()?;
+        }
         let must = world.model.expected(question, *path);
         let found = ask::ask(world, question, *path).await;
         let what = match (&must, &found) {

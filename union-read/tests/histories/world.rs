@@ -166,6 +166,16 @@ impl World {
         self.model.buckets.iter().position(is_there)
     }
 
+    /// Shows what was written to keys: a state is read together with all that its leader has, once that is shown.
+    pub fn show_what_states_wait_for(&mut self) -> Result<(), Error> {
+        for model in self.model.buckets.iter_mut().filter(|model| !model.dropped) {
+            if self.model.shape.has_key() {
+                model.shown = self.cluster.commit(model.bucket)? as usize;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes rows in one batch per bucket.
     fn write(&mut self, rows: Vec<Row>, deletes: bool, staged: bool) -> Result<(), Error> {
         // servers of 1.0 show what was written when somebody scans the state
