@@ -42,6 +42,8 @@ fn tokens_at_most(sql: &str) -> usize {
                 .skip(2)
                 .position(|end| end == b"*/")
                 .map_or(rest.len(), |end| end + 4),
+            // the tokenizer knows texts in dollars, whose quotes are none
+            b'$' => return sql.len(),
             _ if is_run(byte) => rest.iter().take_while(|byte| is_run(byte)).count(),
             _ => 1,
         };
@@ -78,13 +80,13 @@ mod tests {
             "SELECT 1 --1, 2 # it's\n + 3 /* it's */ + 4 /*! , 5, 6 */ /*+ x */",
             "'\\'' , 1, '\\\\' , 2, \"\\\"\" , `\\` , 3",
             "/* a */ * / b */ 1,2,3 /*/ 4 */",
-            "a1b2c3 1a 1e 1.2.3 $x $$'$$ 1,1",
+            "a1b2c3 1a 1e 1.2.3",
+            "$$'$$ 1,1,1 $a$'$a$, 1, $x",
             "žluťoučký\u{a0}kůň = 'x' && b || !c <=> d >> 1",
             "-- a\n--b\n--\n--\u{b}it's\n 1,1,1,1 -- '",
         ] {
-            let Ok(tokens) = Tokenizer::new(&MillraceDialect, sql).tokenize() else {
-                panic!("{sql}")
-            };
+            let tokens = Tokenizer::new(&MillraceDialect, sql).tokenize();
+            let tokens = tokens.unwrap_or_else(|e| panic!("{sql}: {e}"));
             assert!(tokens.len() <= tokens_at_most(sql), "{sql}: {tokens:?}");
         }
     }
