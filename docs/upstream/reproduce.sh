@@ -24,7 +24,6 @@ fluss-long-poll integration-tests long_poll
 fluss-remote-log-hole integration-tests remote_log_hole
 fluss-rs-bucket-hash integration-tests bucket_hash
 fluss-rs-dropped-writer integration-tests dropped_writer
-fluss-state-ahead integration-tests state_ahead
 paimon-crate-commit-kind paimon-scan commit_kind
 pypaimon-delete-row-count python pypaimon==2.1.0
 END
