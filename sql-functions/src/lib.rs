@@ -6,7 +6,7 @@
 //! * [`rewrite()`]: what a parsed query says in words that DataFusion's planner knows
 //! * [`operators`]: arithmetic, comparisons, truth
 //! * `function`, `convert`, `calendar`, `zone`: the shape of functions and what they are made of
-//! * `settle`: what needs the types of a whole plan; `quotients`: digits that are not shown
+//! * `settle`, `zoned`: what needs the types of a whole plan; `quotients`: digits that are not shown
 //! * `unified`, `casts`, `math`, `text`, `dates`, `json`: the functions; `refused`: those that are refused by name
 //!
 //! Where MySQL and StarRocks differ: numbers, dates and NULLs are MySQL's; texts are compared byte by byte as in StarRocks.
@@ -30,6 +30,7 @@ mod settle;
 mod text;
 mod unified;
 mod zone;
+mod zoned;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};

@@ -20,6 +20,7 @@ use crate::operators::compare::operands;
 use crate::udf;
 use crate::unified::{common_type, converted};
 use crate::zone::Zone;
+use crate::zoned;
 
 /// Functions that give as many digits of a second as a constant text has.
 const DIGITS_OF_TEXTS: [&str; 6] =
@@ -39,9 +40,19 @@ impl AnalyzerRule for Settle {
         plan.transform_up_with_subqueries(|plan| {
             let schema = visible(&plan)?;
             let names = NamePreserver::new(&plan);
+            let elsewhere = zoned::elsewhere(zone.as_deref());
+            if elsewhere.is_some() {
+                zoned::check(&plan)?;
+            }
             plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let changed = expr.transform_up(|e| changed(e, &schema, zone.as_deref()))?;
+                let changed = expr.transform_up(|e| {
+                    let local = match elsewhere {
+                        Some(zone) => zoned::changed(e, &schema, zone)?,
+                        None => Transformed::no(e),
+                    };
+                    local.transform_data(|e| changed(e, &schema, zone.as_deref()))
+                })?;
                 Ok(changed.update_data(|e| name.restore(e)))
             })?
             .map_data(LogicalPlan::recompute_schema)

@@ -51,6 +51,7 @@ pub(crate) const FUNCTIONS: &[Definition] = &[
     Definition::new("subtime", 2..=2, Returns::By(added_type), |call| added(call, -1)),
     Definition::new("unix_timestamp", 2..=3, Returns::By(seconds_type), unix_timestamp),
     Definition::new("from_unixtime", 2..=3, Returns::By(from_type), from_unixtime),
+    Definition::new("instant_of", 2..=2, Returns::By(|_| Ok(instant_type())), instant_of),
     Definition::new("unix_clock", 1..=1, Returns::Int, unix_clock),
     Definition::new("utc_clock", 2..=2, Returns::By(|p| casts::moment_type(p, 1)), utc_clock),
     Definition::new("convert_tz", 3..=3, Returns::By(|p| Ok(moment_with(p, 0..1))), convert_tz),
@@ -282,4 +283,15 @@ fn utc_clock(call: &Call) -> Result<ArrayRef> {
 fn unix_clock(call: &Call) -> Result<ArrayRef> {
     let Some(instants) = instants(call, 0)? else { return exec_err!("no instant") };
     call.give_ints(|row| Some(instants.at(row)?.div_euclid(SECOND)))
+}
+
+fn instant_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// The instant at which the clock of a zone shows a local time.
+fn instant_of(call: &Call) -> Result<ArrayRef> {
+    let (zone, moments) = (zone(call)?, call.moments(1)?);
+    let instants: Int64Array = moments.unary(|moment| zone.instant(moment));
+    Ok(cast(&instants, &instant_type())?)
 }
