@@ -119,7 +119,7 @@ impl<'a> Answers<'a> {
         });
         let batch = rows::of(bytes.unwrap_or(b"nothing"));
         if flags == 0 {
-            return self.rows(batch, RowFormat::Binary, &Clock::utc()).await;
+            return self.rows(batch, RowFormat::Binary, 0).await;
         }
         let columns = columns(&batch);
         prepared.cursor = Some(batch);
