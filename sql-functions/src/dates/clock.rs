@@ -247,10 +247,11 @@ fn convert_tz(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+/// The zones of an argument; in most batches they are one, and finding it by name is slow.
 fn zones(call: &Call, argument: usize) -> Result<Vec<Option<Zone>>> {
     let mut known: Option<(String, Zone)> = None;
     let texts = call.text(argument)?;
-    let zone = |text: &str| {
+    let mut zone = |text: &str| {
         if let Some((name, zone)) = &known
             && name == text
         {
@@ -260,7 +261,6 @@ fn zones(call: &Call, argument: usize) -> Result<Vec<Option<Zone>>> {
         known = Some((text.to_string(), zone));
         Ok(zone)
     };
-    let mut zone = zone;
     texts.iter().map(|text| text.map(&mut zone).transpose()).collect()
 }
 
